@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Every benchmark once, to see that it runs and that what it measures is right; no figure is looked at.
+set -euo pipefail
+
+cargo bench --locked --features testing --bench latency --bench throughput --bench parts -- --test

@@ -1,0 +1,80 @@
+//! What the benchmarks share: the calls, and the check that what they logged is there.
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "shared by benchmarks that need different parts of it")]
+
+use std::path::Path;
+use tachograph::reader::dir::LogDir;
+use tachograph::reader::follow::{Follower, Start, Until};
+use tachograph::reader::record::Body;
+use tachograph::{Config, WriterCore};
+
+/// What the `String` cases log: 32 bytes.
+pub const TEXT: &str = "ORDER-ACCEPTED-XNAS-AAPL-0012345";
+pub const TARGET: &str = "bench";
+
+/// The call that all the loggers in FACTS.md were measured with: two integers and a float.
+#[macro_export]
+macro_rules! numbers {
+    ($i:expr) => {
+        tachograph::info!(target: "bench", "Logging iteration: {}, int: {}, double: {}", $i, $i ^ 1, $i as f64)
+    };
+    (logger: $logger:expr, $i:expr) => {
+        tachograph::info!(
+            logger: $logger, target: "bench", "Logging iteration: {}, int: {}, double: {}", $i, $i ^ 1, $i as f64
+        )
+    };
+}
+
+/// The same with a string.
+#[macro_export]
+macro_rules! text {
+    ($i:expr, $text:expr) => {
+        tachograph::info!(target: "bench", "Logging iteration: {}, int: {}, double: {}, {}", $i, $i ^ 1, $i as f64, $text)
+    };
+}
+
+pub fn numbers_line(i: u64) -> String {
+    format!("Logging iteration: {}, int: {}, double: {}", i, i ^ 1, i as f64)
+}
+
+/// Cores: of the producer, and of the writer where there is a second one.
+pub fn cores() -> (usize, WriterCore) {
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    let first = cores.first().map_or(0, |core| core.id);
+    (first, cores.get(1).map_or(WriterCore::Unpinned, |core| WriterCore::Core(core.id)))
+}
+
+pub fn pin(core: usize) {
+    core_affinity::set_for_current(core_affinity::CoreId { id: core });
+}
+
+/// The defaults, but for where the writer runs and for limits that would delete what is to be checked.
+pub fn config(dir: &Path) -> Config {
+    Config::new(dir)
+        .writer_core(cores().1)
+        .view_bytes_max(1_u64 << 32)
+        .archive_bytes_max(1_u64 << 34)
+        .archive_compress(false)
+}
+
+/// Reads the journal: calls `each` with the first argument of each message of the benchmark, and says how many messages there
+/// are and how many are said to be dropped.
+pub fn read_journal(dir: &Path, mut each: impl FnMut(u64, &str)) -> (u64, u64) {
+    let mut follower = Follower::open(LogDir::open(dir).unwrap(), Until::Now, Start::First).unwrap();
+    let (mut messages, mut dropped, mut text) = (0, 0, String::new());
+    while follower.advance() {
+        let record = follower.current().unwrap();
+        match record.body {
+            Body::Message { site, payload } if record.target == TARGET => {
+                text.clear();
+                site.plan.message(payload, &mut text).unwrap();
+                let i = text.trim_start_matches("Logging iteration: ").split(',').next().unwrap().parse().unwrap();
+                each(i, &text);
+                messages += 1;
+            }
+            Body::Dropped { count, .. } => dropped += count,
+            Body::Message { .. } | Body::Note { .. } => {}
+            ref body => panic!("{body:?}"),
+        }
+    }
+    (messages, dropped)
+}

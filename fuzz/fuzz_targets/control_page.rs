@@ -1,0 +1,4 @@
+//! See `tachograph::testing::control_page`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tachograph::testing::control_page(data));

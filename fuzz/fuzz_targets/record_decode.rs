@@ -1,0 +1,4 @@
+//! See `tachograph::testing::record_decode`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tachograph::testing::record_decode(data));

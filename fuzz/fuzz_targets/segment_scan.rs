@@ -1,0 +1,4 @@
+//! See `tachograph::testing::segment_scan`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tachograph::testing::segment_scan(data));

@@ -1,0 +1,86 @@
+//! `tacho archive create`: compressed copies of files, read back.
+
+use super::stream::{BUFFER_BYTES, Tee, check, hash_of};
+use super::{context, is_plain, sums};
+use crate::args::{ArchiveCreate, Args};
+use crate::cleanup::manifest::{Entry, Manifest};
+use crate::cleanup::progress::Progress;
+use crate::cleanup::{self, ARCHIVE_DIR};
+use crate::invalid;
+use crate::talk::{Talk, shown};
+use flate2::Compression;
+use flate2::bufread::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use jiff::Timestamp;
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+pub(super) fn run(args: &Args, create: &ArchiveCreate) -> io::Result<ExitCode> {
+    let mut talk = Talk::new(args);
+    let name = create.name.clone().unwrap_or_else(|| Timestamp::now().strftime("archive_%Y%m%dT%H%M%SZ").to_string());
+    if !is_plain(&name) {
+        return Err(invalid(format!("--name: {name:?} is no name of a folder")));
+    }
+    if create.name.is_some() && args.dir.join(ARCHIVE_DIR).join(&name).exists() {
+        return Err(invalid(format!("--name: there is an archive {name:?} already")));
+    }
+    let folder = cleanup::create(&args.dir, &name)?;
+    let mut manifest = Manifest::new(&folder);
+    for path in &create.files {
+        let stored = store(args, path, create.level, &mut manifest).map_err(|error| context(&error, "archive", path));
+        if let Err(error) = stored {
+            talk.trouble(error.to_string());
+        }
+    }
+    if manifest.files.is_empty() {
+        // Nothing is in it.
+        let _ = fs::remove_dir(&folder);
+        return Ok(talk.code());
+    }
+    let (bytes, compressed) = sums(&manifest);
+    let files = manifest.files.len();
+    writeln!(io::stdout(), "{}: {files} files, {bytes} bytes, now {compressed}", shown(&folder.display().to_string()))?;
+    Ok(talk.code())
+}
+
+/// Compresses a copy of a file into an archive, reads it back, and enters it.
+fn store(args: &Args, path: &Path, level: u32, manifest: &mut Manifest) -> io::Result<()> {
+    let source = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
+    let about = source.metadata()?;
+    if !about.is_file() {
+        return Err(invalid("it is no regular file".to_owned()));
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let packed = name.ends_with(".gz");
+    let target = manifest.target(name.strip_suffix(".gz").unwrap_or(&name))?;
+    let out = OpenOptions::new().write(true).create_new(true).mode(about.mode() & 0o640).open(&target)?;
+    let mut progress = Progress::new(args.quiet, path, about.len());
+    // Of a file that grows, what it holds now.
+    let source = BufReader::with_capacity(BUFFER_BYTES, (&source).take(about.len()));
+    let mut out = BufWriter::with_capacity(BUFFER_BYTES, out);
+    let (bytes, hash) = if packed {
+        let mut reader = MultiGzDecoder::new(Tee { from: source, to: &mut out });
+        let inflated = hash_of(&mut reader, |bytes| progress.advance(bytes as u64))?;
+        // Nothing of the file is left out, whatever stands behind its last member.
+        io::copy(&mut reader.into_inner(), &mut io::sink())?;
+        inflated
+    } else {
+        let mut encoder = GzEncoder::new(&mut out, Compression::new(level));
+        let read = hash_of(&mut Tee { from: source, to: &mut encoder }, |bytes| progress.advance(bytes as u64))?;
+        encoder.finish()?;
+        read
+    };
+    progress.end();
+    let out = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    out.sync_all()?;
+    let compressed_bytes = out.metadata()?.len();
+    if check(&target)? != (bytes, hash.clone()) {
+        fs::remove_file(&target)?;
+        return Err(io::Error::other("the copy does not read back as it was written"));
+    }
+    let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    manifest.add(Entry { name, source: path.to_owned(), bytes, compressed_bytes, sha256: hash })
+}

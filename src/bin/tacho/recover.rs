@@ -1,0 +1,46 @@
+//! `tacho recover`: what dead processes left in shared memory comes to disk.
+
+use crate::TROUBLE;
+use crate::args::{Args, Recover};
+use crate::talk::shown;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use tachograph::recover::{Fate, Options, recover};
+
+pub(crate) fn run(args: &Args, wanted: &Recover) -> io::Result<ExitCode> {
+    let mut options = Options::default();
+    options.shm_dir.clone_from(&wanted.shm_dir);
+    options.dry_run = wanted.dry_run;
+    options.force.clone_from(&wanted.force);
+    let report = recover(&args.dir, &options).map_err(io::Error::other)?;
+    let mut out = io::stdout().lock();
+    for found in &report.processes {
+        let process = shown(&found.process);
+        match found.fate {
+            Fate::Alive => writeln!(out, "{process}: alive, left alone")?,
+            Fate::Dead => writeln!(out, "{process}: dead, {} records in its rings", found.records)?,
+            Fate::Recovered => {
+                writeln!(out, "{process}: recovered, {} records from its rings, {} bytes", found.records, found.bytes)?;
+            }
+        }
+        for damage in &found.damage {
+            writeln!(out, "{process}: {}", shown(damage))?;
+        }
+    }
+    if report.processes.is_empty() && report.failed.is_empty() {
+        writeln!(out, "nothing to recover")?;
+    }
+    let mut failed = report.failed.clone();
+    failed.extend(report.views.iter().map(|error| format!("the views are not up to date: {error}")));
+    let named = wanted.force.as_ref().is_none_or(|name| {
+        let process = |text: &str| text.starts_with(name.as_str()) || text.split('-').nth(1) == Some(name);
+        report.processes.iter().any(|found| process(&found.process)) || report.failed.iter().any(|text| process(text))
+    });
+    if !named {
+        failed.push("--force: no process of that name or number has anything in shared memory here".to_owned());
+    }
+    for text in &failed {
+        writeln!(io::stderr(), "tacho: {}", shown(text))?;
+    }
+    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(TROUBLE) })
+}

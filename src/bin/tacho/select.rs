@@ -1,0 +1,78 @@
+//! Which records are wanted: what the user wrote, resolved.
+
+use crate::args::{Filter, Output};
+use crate::matcher::{Manner, Matcher};
+use crate::talk::Talk;
+use crate::{invalid, when};
+use jiff::Zoned;
+use jiff::tz::TimeZone;
+use std::io;
+use tachograph::LevelFilter;
+use tachograph::reader::record::{Body, RecordRef};
+
+/// A filter of records.
+pub(crate) struct Select {
+    units: Vec<String>,
+    level: LevelFilter,
+    grep: Matcher,
+    pub(crate) since_ns: Option<i64>,
+    pub(crate) until_ns: Option<i64>,
+    /// What the logger says itself is no message.
+    messages_alone: bool,
+    left_out: bool,
+}
+
+impl Select {
+    /// Resolves what the user wrote.
+    pub(crate) fn new(filter: &Filter) -> io::Result<Self> {
+        let now = if filter.utc { Zoned::now().with_time_zone(TimeZone::UTC) } else { Zoned::now() };
+        let time = |option: &str, text: &Option<String>| {
+            let parse = |text: &String| when::parse(text, &now).map_err(|why| invalid(format!("{option}: {why}")));
+            text.as_ref().map(parse).transpose()
+        };
+        let mut grep = Matcher::new()?;
+        if let Some(pattern) = &filter.grep {
+            grep.add(&[pattern], Manner::default()).map_err(|why| invalid(format!("--grep: {why}")))?;
+        }
+        Ok(Self {
+            units: filter.units.clone(),
+            level: filter.priority.unwrap_or(LevelFilter::Trace),
+            grep,
+            since_ns: time("--since", &filter.since)?,
+            until_ns: time("--until", &filter.until)?,
+            messages_alone: false,
+            left_out: false,
+        })
+    }
+
+    /// Leaves out what an output of messages alone cannot show.
+    #[must_use]
+    pub(crate) fn only_messages(self, output: Output) -> Self {
+        Self { messages_alone: output == Output::Raw, ..self }
+    }
+
+    /// Whether a record is wanted.
+    pub(crate) fn wants(&mut self, record: &RecordRef<'_>) -> bool {
+        let in_time = self.since_ns.is_none_or(|since| record.unix_ns >= since)
+            && self.until_ns.is_none_or(|until| record.unix_ns <= until);
+        let wanted =
+            in_time && self.level.passes(record.level) && self.is_of_unit(record.target) && self.grep.matches(record);
+        let left_out = wanted && self.messages_alone && !matches!(record.body, Body::Message { .. });
+        self.left_out |= left_out;
+        wanted && !left_out
+    }
+
+    /// Says that something was wanted, but is no message.
+    pub(crate) fn about(&self, talk: &mut Talk) {
+        if self.left_out {
+            talk.say("losses or summaries, which are no messages, are left out: -o text shows them".to_owned());
+        }
+    }
+
+    fn is_of_unit(&self, target: &str) -> bool {
+        let below = |unit: &String| {
+            target.strip_prefix(unit.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        };
+        self.units.is_empty() || self.units.iter().any(below)
+    }
+}

@@ -1,0 +1,22 @@
+//! Goes over journals, live or archived, of one process or many, and hands out records in the order of time.
+
+pub mod archive;
+pub mod definitions;
+pub mod dir;
+mod file;
+pub mod follow;
+pub mod journal;
+pub mod live;
+pub mod mark;
+pub mod merge;
+mod pending;
+pub mod record;
+pub mod source;
+pub mod time;
+
+#[cfg(test)]
+mod source_tests;
+#[cfg(any(test, fuzzing, feature = "testing"))]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

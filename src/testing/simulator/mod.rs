@@ -1,0 +1,121 @@
+//! Whole lives of several processes in one directory, in one thread, decided by a seed.
+//!
+//! Threads that log, writers, and workers with archive, views, retention and election are the real code, stepped one at
+//! a time; time stands still between the steps. The disk fails, fills up or ends the process at any operation, recovery's
+//! included; processes are killed between steps, stand still, or end well; outsiders delete, rename and cut files.
+//! After each death, and at the end:
+//!
+//! * each record that was taken is in the view once, in the order of its thread, whole; times go back on marked lines only;
+//! * after a loss of power, what was told to be synced is there; of the rest nothing is twice, or anything else than it was;
+//! * at the end, on a disk that is well again, none is missing, and each drop is stated;
+//! * `called = written + left out + dropped`; what sampling left out stands in summaries, to the last record; the archive is whole, and nothing is left in shared memory;
+//! * files are no larger, and no more, than they may be.
+//!
+//! What a process leaves in shared memory is files in a folder of `/dev/shm`, as in real life, because it must outlive
+//! the process; the log directory is beside it, because readers open it by its path.
+//!
+//! | runner | |
+//! |---|---|
+//! | `cargo test --lib simulator` | some tens of seeds |
+//! | `TACHO_SEEDS=100000 cargo test --release --features testing --lib simulator -- --nocapture` | so many |
+//! | the same with `TACHO_SEED_FIRST=50001` and `TACHO_SEEDS=50000` | the second half, beside a process that runs the first |
+//! | `TACHO_SEED=7 cargo test --lib simulator` | this one, also after a failure; with `TACHO_SAY=1` it says what it does |
+//! | `cargo +nightly fuzz run --fuzz-dir fuzz simulator` | decisions of a fuzzer |
+
+mod dice;
+mod disk;
+mod oracle;
+mod process;
+mod world;
+
+use dice::Dice;
+pub use process::Producer;
+use std::path::Path;
+pub use world::Seen;
+
+/// Runs what `seed` decides; panics when a promise is broken.
+pub fn simulate(seed: u64) -> Seen {
+    world::run(Dice::of_seed(seed))
+}
+
+/// The same for what the bytes of a fuzzer decide.
+pub fn simulator(data: &[u8]) {
+    world::run(Dice::of_bytes(data));
+}
+
+/// Lets `look` work on what a killed process left: its log directory and its live folder. One segment of it is on disk, the
+/// next is growing, and `waiting` records are in its ring only.
+pub(super) fn with_the_dead(waiting: u32, look: impl FnOnce(&Path, &Path)) {
+    let place = process::Place::new(crate::view::ViewConfig::default(), world::BEGIN_NS);
+    let mut dead = process::Alive::start(&place, 1);
+    dead.begin_thread(0);
+    for n in 0..100 {
+        dead.log(0, n, 800, None);
+        if n % 30 == 29 {
+            dead.write();
+        }
+    }
+    for n in 100..100 + waiting {
+        dead.log(0, n, 8, None);
+    }
+    let live = place.shared().join("process-001");
+    drop(dead);
+    look(&place.logs(), &live);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::catch_unwind;
+    use std::time::Instant;
+
+    fn number(name: &str) -> Option<u64> {
+        std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+    }
+
+    fn add(sum: &mut Seen, run: Seen) {
+        sum.calls += run.calls;
+        sum.dropped += run.dropped;
+        sum.left_out += run.left_out;
+        sum.power_losses += run.power_losses;
+        sum.kills += run.kills;
+        sum.kills_within += run.kills_within;
+        sum.closed += run.closed;
+        sum.deeds += run.deeds;
+        sum.ops += run.ops;
+    }
+
+    #[test]
+    fn seeds_keep_every_promise() {
+        let seeds = match number("TACHO_SEED") {
+            Some(seed) => seed..seed + 1,
+            None => {
+                let first = number("TACHO_SEED_FIRST").unwrap_or(1);
+                first..first + number("TACHO_SEEDS").unwrap_or(25)
+            }
+        };
+        let (begin, count) = (Instant::now(), seeds.end - seeds.start);
+        let mut seen = Seen::default();
+        for seed in seeds {
+            let run = catch_unwind(|| simulate(seed));
+            add(&mut seen, run.unwrap_or_else(|_| panic!("seed {seed} failed; TACHO_SEED={seed} runs it alone")));
+        }
+        println!("{count} seeds, {:.1} a second: {seen:?}", count as f64 / begin.elapsed().as_secs_f64());
+        let tried = seen
+            .dropped
+            .min(seen.left_out)
+            .min(seen.power_losses)
+            .min(seen.kills)
+            .min(seen.kills_within)
+            .min(seen.closed)
+            .min(seen.deeds);
+        assert!(count < 50 || tried > 0, "{seen:?}");
+    }
+
+    #[test]
+    fn a_seed_decides_everything() {
+        for seed in [3, 5, 8] {
+            assert_eq!(simulate(seed), simulate(seed), "seed {seed}");
+        }
+    }
+}

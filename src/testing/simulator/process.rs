@@ -1,0 +1,314 @@
+//! A simulated logging process: the real shared state, writer and worker, and threads that log.
+
+use super::disk::{SimDisk, Weather};
+use crate::callsite::Site;
+use crate::clock::anchor::{Anchors, RATE_ONE};
+use crate::clock::instant::simulated;
+use crate::clock::{Clock, ManualClock};
+use crate::config::{Config, Identity, Mode, Sampling, Sync};
+use crate::logger::component::LogTo;
+use crate::logger::core::{Core, Wishes};
+use crate::logger::emit::{Erased, record};
+use crate::logger::lease::Lease;
+use crate::logger::start::make;
+use crate::ring::protocol::Consumed;
+use crate::shm::control::state;
+use crate::shm::directory::{Directory, JOURNAL};
+use crate::shm::folder::{directory_folder, private_folder};
+use crate::shm::journal::{self, Hold};
+use crate::value::Args;
+use crate::view::intent::PAGE_BYTES_MIN;
+use crate::view::{Config as ViewsConfig, ViewConfig};
+use crate::worker::Worker;
+use crate::writer::journal::Origin;
+use crate::writer::step::{Pace, Stamp, Writer};
+use crate::{error, info};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Identity of the simulated directory.
+const ID: &str = "0123456789abcdef0123456789abcdef";
+/// How long the writer waits for a call in progress, in ticks, which are nanoseconds here.
+const ORDER_WAIT: u64 = 1_000_000;
+const ANCHOR_BUSY: u64 = 1_000_000_000;
+const ANCHOR_IDLE: u64 = 60_000_000_000;
+
+/// A thread that logs.
+#[derive(Debug)]
+pub struct Producer {
+    lease: Lease,
+}
+
+impl LogTo for Producer {
+    fn takes(&self, _: &'static Site) -> bool {
+        true
+    }
+
+    fn take<A: Args>(&self, site: &'static Site, args: &A) {
+        record(&self.lease, site, &Erased(args));
+    }
+}
+
+/// What the processes of a run have in common.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) dir: PathBuf,
+    pub(super) clock: ManualClock,
+    pub(super) weather: Weather,
+    pub(super) views: ViewsConfig,
+    pub(super) archive_bytes_max: u64,
+    /// Journals of dead processes that are kept.
+    pub(super) journals_max: usize,
+    pub(super) compress: bool,
+    pub(super) sync: Sync,
+    /// Repeats are left out.
+    pub(super) sampling: bool,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        simulated::set(None);
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+impl Place {
+    /// A place in a folder of its own in memory, with the view `view`; the clocks stand at `now` from here on.
+    pub(super) fn new(view: ViewConfig, now: u64) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("tacho-simulator-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let dir = PathBuf::from("/dev/shm").join(name);
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir(&dir).unwrap();
+        simulated::set(Some(now));
+        Self {
+            dir,
+            clock: ManualClock::new(now),
+            weather: Weather::default(),
+            views: ViewsConfig { views: vec![view], components: None, open_files_max: 4 },
+            archive_bytes_max: 1 << 40,
+            journals_max: usize::MAX,
+            compress: false,
+            sync: Sync::Interval(Duration::from_millis(50)),
+            sampling: false,
+        }
+    }
+
+    pub(super) fn logs(&self) -> PathBuf {
+        self.dir.join("logs")
+    }
+
+    /// The folder of live folders.
+    pub(super) fn shared(&self) -> PathBuf {
+        directory_folder(&self.dir, ID)
+    }
+
+    /// Numbers of the processes that have something in shared memory.
+    pub(super) fn live_processes(&self) -> BTreeSet<u32> {
+        let entries = std::fs::read_dir(self.shared()).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().to_str()?.strip_prefix("process-")?.parse().ok()).collect()
+    }
+
+    fn config(&self) -> Config {
+        let mut config = Config::new(self.logs())
+            .shm_dir(&self.dir)
+            .segments(3_usize)
+            .segment_bytes(64_usize << 10)
+            .ring_bytes(64_usize << 10)
+            .record_bytes_max(2_usize << 10)
+            .rings_spare(0_usize)
+            .table_bytes(64_usize << 10)
+            .archive_compress(self.compress)
+            .archive_bytes_max(self.archive_bytes_max)
+            .sync(self.sync)
+            .health_interval(Duration::ZERO)
+            .gzip_level(1_u32)
+            .clock(Clock::Manual(self.clock.clone()));
+        if self.sampling {
+            // As few identities as can be, so that they drive each other out.
+            let sampling = Sampling::new().per_interval(2).interval(Duration::from_millis(100)).entries(8);
+            config = config.sampling(sampling.identity(Identity::Field("key".to_owned())));
+        }
+        config.views = Some(self.views.clone());
+        config
+    }
+
+    /// The folder in shared memory, and a small page for the views in it, where there is none.
+    fn prepare(&self) {
+        let shared = self.shared();
+        private_folder(&shared, None).unwrap();
+        let page = shared.join("views");
+        if !page.exists() {
+            std::fs::File::create(page).unwrap().set_len(2 * PAGE_BYTES_MIN as u64).unwrap();
+        }
+        let journals = self.logs().join(JOURNAL);
+        std::fs::create_dir_all(&journals).unwrap();
+        if !journals.join("id").exists() {
+            std::fs::write(journals.join("id"), format!("{ID}\n")).unwrap();
+        }
+    }
+}
+
+/// A process that lives.
+pub(super) struct Alive {
+    pub(super) number: u32,
+    pub(super) core: Arc<Core>,
+    writer: Writer,
+    worker: Worker<SimDisk>,
+    /// Its worker came to the end of a step.
+    pub(super) has_worked: bool,
+    /// With their numbers.
+    pub(super) producers: Vec<(u32, Producer)>,
+}
+
+impl Alive {
+    /// Starts process `number`. What [`start`](crate::start) does, but for threads, terms and cores.
+    pub(super) fn start(place: &Place, number: u32) -> Self {
+        place.prepare();
+        let path = place.logs();
+        let process = format!("process-{number:03}");
+        let folder = path.join(JOURNAL).join(&process);
+        std::fs::create_dir(&folder).unwrap();
+        let mut identity = [7; 16];
+        identity[..4].copy_from_slice(&number.to_le_bytes());
+        let hold = Arc::new(Hold::take(&folder).unwrap().expect("nobody has it"));
+        let directory = Directory { path: path.clone(), id: ID.to_owned(), process, folder, hold, identity };
+        let config = place.config();
+        let (core, made) = make(&config, &directory, Vec::new()).unwrap();
+        let live = core.memory.folder().expect("/dev/shm has room").to_path_buf();
+        directory.point_to(&live).unwrap();
+        core.memory.keep();
+        // The clock is set by hand, but it stands for the counter.
+        core.control.identity.segment_flags.store(0, Ordering::Relaxed);
+        core.control.identity.state.store(state::RUNNING, Ordering::Release);
+        let now = core.now();
+        let origin = Origin { process: identity, boot: core.boot, ticks_per_s: core.ticks_per_s, flags: 0 };
+        let pace = Pace {
+            order_wait: ORDER_WAIT,
+            slack: 0,
+            stamp: Stamp::Counter,
+            anchor_busy: ANCHOR_BUSY,
+            anchor_idle: ANCHOR_IDLE,
+        };
+        let anchors = Anchors::new(now, i64::try_from(now).unwrap(), RATE_ONE);
+        let writer = Writer::new(origin, 0, anchors, pace).with_sampling_of(made);
+        let worker = Self::worker(place, &core, &live);
+        Self { number, core, writer, worker, has_worked: false, producers: Vec::new() }
+    }
+
+    fn worker(place: &Place, core: &Arc<Core>, live: &Path) -> Worker<SimDisk> {
+        // Compression is done within the step.
+        let config = place.config().mode(Mode::Synchronous);
+        let disk = SimDisk::open(&place.logs(), &place.weather).unwrap();
+        let process = || Arc::clone(core) as Arc<dyn crate::worker::process::Process>;
+        let mut worker = Worker::on(disk, &config, &place.logs(), live.parent(), Some(process())).unwrap();
+        worker.keep_journals(place.journals_max);
+        worker.tend(process(), 1, String::new()).unwrap();
+        worker
+    }
+
+    /// A thread begins to log, if it gets a ring.
+    pub(super) fn begin_thread(&mut self, key: u32) {
+        if let Some(lease) = Lease::take(Arc::clone(&self.core)) {
+            self.producers.push((key, Producer { lease }));
+        }
+    }
+
+    /// A call of producer `index`; says whether the record was taken. Those with the same number `repeats` are repeats.
+    pub(super) fn log(&self, index: usize, n: u32, filler: usize, repeats: Option<u32>) -> bool {
+        let Some((key, producer)) = self.producers.get(index) else { return false };
+        let dropped = || self.core.pool.dropped().iter().sum::<u64>();
+        let before = dropped();
+        let (ticks, text) = (self.core.now(), "x".repeat(filler));
+        match repeats {
+            Some(repeats) => {
+                info!(logger: producer, target: "sim", key = repeats; "<{} {} {} {}>", key, n, ticks, text)
+            }
+            None => error!(logger: producer, target: "sim", "<{} {} {} {}>", key, n, ticks, text),
+        }
+        dropped() == before
+    }
+
+    pub(super) fn write(&mut self) {
+        crate::writer::thread::step(&self.core, &mut self.writer);
+    }
+
+    /// A step of the writer as far as a death between the last append and the words that give the ring's room back. A step
+    /// that rotates gives it back before; such a one is done whole.
+    pub(super) fn write_to_the_release(&mut self) {
+        let segment = || self.core.control.writer.segment.load(Ordering::Relaxed);
+        let consumed = || self.core.pool.rings().last().map(|ring| &ring.header().consumed);
+        let words =
+            |consumed: &Consumed| (consumed.tail.load(Ordering::Relaxed), consumed.called.load(Ordering::Relaxed));
+        let before = (segment(), consumed().map(words));
+        crate::writer::thread::step(&self.core, &mut self.writer);
+        if let (true, Some((tail, called)), Some(consumed)) = (segment() == before.0, before.1, consumed()) {
+            consumed.called.store(called, Ordering::Relaxed);
+            consumed.tail.store(tail, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn work(&mut self, sync: bool) {
+        self.worker.step(Wishes { sync, stop: false });
+        self.has_worked = true;
+    }
+
+    /// Asks for a rotation of the views.
+    pub(super) fn ask_to_rotate(&self) {
+        self.core.control.request.rotate.put("");
+    }
+
+    /// Asks for all summaries, as a flush does.
+    pub(super) fn ask_for_summaries(&self) {
+        self.core.control.request.summaries.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// No call is taken any more.
+    pub(super) fn close(&mut self) {
+        self.core.closed.store(true, Ordering::Release);
+        self.core.pool.rings().for_each(crate::ring::memory::Ring::close);
+        self.producers.clear();
+    }
+
+    /// Whether the writer has brought all to the journal, and ended it.
+    pub(super) fn finish_writer(&mut self) -> bool {
+        self.write();
+        let now = self.core.now();
+        let ended = self.writer.is_drained(self.core.ground()) && self.writer.summarise_all(self.core.ground(), now);
+        if ended {
+            self.writer.finish(self.core.ground(), now);
+        }
+        ended
+    }
+
+    /// A step of the worker's end; whether it was the last.
+    pub(super) fn finish_worker(&mut self) -> bool {
+        self.worker.finish()
+    }
+
+    /// Leaves, all of it being on disk.
+    pub(super) fn leave(self) {
+        self.core.control.identity.state.store(state::CLOSED, Ordering::Release);
+        self.core.memory.remove().unwrap();
+        journal::forget_live_at(&self.core.journal_folder);
+        self.core.leave();
+        if self.core.segments.newest() == 0 {
+            journal::abandon(&self.core.journal_folder);
+        }
+    }
+
+    /// The tick up to which it was told that its records are on disk.
+    pub(super) fn synced(&self) -> u64 {
+        self.core.control.worker.synced.load(Ordering::Acquire)
+    }
+
+    /// Written, left out by sampling, and dropped, as the control page tells.
+    pub(super) fn counted(&self) -> (u64, u64, u64) {
+        let words = &self.core.control.writer;
+        let load = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        (load(&words.written), words.sampled_out.iter().map(load).sum(), load(&words.dropped))
+    }
+}

@@ -1,0 +1,50 @@
+//! Slow work that a thread of low priority does: it only makes files aside; names are given by who sent it.
+
+use crate::compress::{self, Summary};
+use crate::disk::{Disk, Identity};
+use std::io;
+use std::sync::Arc;
+
+/// Work for [`Job::run`], from any thread.
+pub enum Job<D: Disk> {
+    /// Compress a backup into a file aside.
+    Compress(Compress<D>),
+}
+
+/// A backup, open, and the file that its compressed copy goes to.
+pub struct Compress<D: Disk> {
+    pub(crate) view: usize,
+    pub(crate) disk: Arc<D>,
+    pub(crate) source: D::File,
+    pub(crate) identity: Identity,
+    pub(crate) mtime_ns: i64,
+    pub(crate) sink: D::File,
+    pub(crate) level: u32,
+}
+
+/// What became of a [`Job`].
+#[derive(Debug)]
+pub struct JobResult {
+    pub(crate) view: usize,
+    pub(crate) identity: Identity,
+    pub(crate) outcome: io::Result<Summary>,
+}
+
+impl JobResult {
+    /// Whether the work was done.
+    pub fn is_ok(&self) -> bool {
+        self.outcome.is_ok()
+    }
+}
+
+impl<D: Disk> Job<D> {
+    /// Does the work. The result goes back to [`ViewSet::finished`](super::ViewSet::finished).
+    pub fn run(self) -> JobResult {
+        let Self::Compress(job) = self;
+        let outcome = compress::gzip(&*job.disk, &job.source, &job.sink, job.level).and_then(|summary| {
+            job.disk.set_mtime(&job.sink, job.mtime_ns)?;
+            Ok(summary)
+        });
+        JobResult { view: job.view, identity: job.identity, outcome }
+    }
+}

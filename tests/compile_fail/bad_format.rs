@@ -1,0 +1,5 @@
+fn main() {
+    tachograph::info!("{");
+    tachograph::info!("{:y}", 1);
+    tachograph::info!("}");
+}
