@@ -3,6 +3,9 @@
 # one failed: the list of failures is worth more than the minutes.
 set -euo pipefail
 
+# The same cases each time: a change is judged by what it changes. Exploring is done apart, see docs/verification.md.
+export PROPTEST_RNG_SEED="${PROPTEST_RNG_SEED:-1}"
+
 cargo test --locked --workspace --no-fail-fast
 
 # What a feature adds.
