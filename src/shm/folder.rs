@@ -54,8 +54,11 @@ pub(crate) fn directory_folder(shm: &Path, directory_id: &str) -> PathBuf {
 pub(super) fn take_lock(path: &Path, open: impl Fn(&Path) -> io::Result<File>) -> io::Result<Option<Lock>> {
     let Some(lock) = Lock::take(false, || open(path))? else { return Ok(None) };
     // Somebody may have recovered the folder, and removed it, between the open and the lock.
-    let same = fs::symlink_metadata(path).map(|meta| meta.ino()).ok() == Some(lock.file().metadata()?.ino());
-    Ok(same.then_some(lock))
+    let there = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        there => there?,
+    };
+    Ok((there.ino() == lock.file().metadata()?.ino()).then_some(lock))
 }
 
 /// The right to archive the journal of the process whose live folder is at `path`; `Ok(None)` while somebody has it.
@@ -246,7 +249,15 @@ fn not_given(group: u32, error: io::Error) -> io::Error {
 
 /// Whether a folder is this user's, and nobody else may change it: what others could have planted is not touched.
 pub(crate) fn is_ours(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|meta| belongs_to_us(&meta))
+    look_whose(path).unwrap_or(false)
+}
+
+/// The same.
+///
+/// # Errors
+/// When it could not be looked at.
+pub(crate) fn look_whose(path: &Path) -> io::Result<bool> {
+    fs::symlink_metadata(path).map(|meta| belongs_to_us(&meta))
 }
 
 fn belongs_to_us(meta: &fs::Metadata) -> bool {

@@ -158,7 +158,7 @@ fn kills(role: &str, how: &str) {
     if !can_trace() {
         return;
     }
-    let mut dice = Dice::new("kills at system calls");
+    let mut dice = Dice::new(&format!("{role}: {how}"));
     let injection = |call: &str, number: u64| format!("{call}:{how}:when={number}");
     if is_sweep() {
         for call in CALLS.into_iter().filter(|call| is_swept(call)) {
@@ -177,7 +177,7 @@ fn refusals(role: &str) {
     if !can_trace() {
         return;
     }
-    let mut dice = Dice::new("refused system calls");
+    let mut dice = Dice::new(&format!("{role}: refused"));
     for (call, error) in REFUSALS {
         let numbers = match is_sweep() {
             true if is_swept(call) => 1..=SWEEP_MAX,
