@@ -294,7 +294,7 @@ impl Estate {
         let Foreign { control, segments, .. } = &self.memory;
         let mut damage = archived::restore(control, segments, &journal)?;
         if self.is_rebuilt {
-            damage.push("the control page was damaged by somebody else: what it counted is lost".to_owned());
+            damage.push("the control page was damaged or removed by somebody else: what it counted is lost".to_owned());
         }
         let newest = Newest::find(control, segments);
         let mut archive = Archive::new(journal, self.memory.archived());

@@ -26,6 +26,8 @@ pub(crate) const LOCK: &str = "lock";
 pub(crate) const ARCHIVER: &str = "archiver";
 /// Name of the control page.
 pub(crate) const CONTROL: &str = "control";
+/// Name that the control page takes when all that the folder holds is in the journal: it is being removed.
+pub(crate) const SETTLED: &str = "settled";
 /// Name of the health page.
 pub(crate) const HEALTH: &str = "health";
 /// Name of the worker's part of the configuration.
@@ -185,14 +187,23 @@ impl Folder {
         &self.path
     }
 
-    /// Removes the folder with everything in it. The control page goes first and the lock last, so that a half-removed
-    /// folder is adopted as one in which nothing is left.
+    /// Removes the folder with everything in it, of which nothing is needed any more. The control page takes the name
+    /// [`SETTLED`] first, which goes when all else is gone but the lock: so a half-removed folder is adopted as one in which
+    /// nothing is left, and one from which somebody else removed the control page is not.
     pub(crate) fn remove(self) -> io::Result<()> {
+        let settled = self.path.join(SETTLED);
+        match fs::rename(self.path.join(CONTROL), &settled) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Without room for it the folder must go all the same.
+                let _ = open_or_create(&settled);
+            }
+            renamed => renamed?,
+        }
         let mut entries: Vec<PathBuf> = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             entries.push(entry?.path());
         }
-        entries.sort_by_key(|path| (path.ends_with(LOCK), !path.ends_with(CONTROL)));
+        entries.sort_by_key(|path| (path.ends_with(LOCK), path.ends_with(SETTLED)));
         for path in &entries {
             fs::remove_file(path)?;
         }

@@ -61,14 +61,20 @@ impl Foreign {
         Ok(Self { control, health, segments })
     }
 
-    /// Whether the folder `live` has a control page that is none, but was made: somebody cut or overwrote it. One that is gone
-    /// was removed first of all, when the folder was.
+    /// Whether the folder `live` holds what its process left, and no control page for it: somebody cut, overwrote or removed
+    /// that.
     ///
     /// # Errors
     /// When it could not be looked at.
     pub(crate) fn has_damaged_page(live: &Path) -> io::Result<bool> {
-        if !is_made(live)? {
+        if live.join(folder::SETTLED).try_exists()? {
             return Ok(false);
+        }
+        // Allocated before anything else is made.
+        match looked(fs::symlink_metadata(live.join(folder::CONTROL)))? {
+            Some(about) if about.len() == 0 && !live.join(folder::TABLE).try_exists()? => return Ok(false),
+            Some(_) => {}
+            None => return Ok(true),
         }
         let Some(memory) = looked(map_file(&live.join(folder::CONTROL), CONTROL_BYTES))? else { return Ok(true) };
         let page = ControlPage::adopt(memory);
@@ -106,7 +112,7 @@ impl Foreign {
     }
 }
 
-/// Whether the control page in the folder `live` was made: it is the first of all, and allocated before anything else is made.
+/// Whether there is a control page in the folder `live`, and not one that is only just being made.
 fn is_made(live: &Path) -> io::Result<bool> {
     match fs::symlink_metadata(live.join(folder::CONTROL)) {
         Ok(about) => Ok(about.len() > 0 || live.join(folder::TABLE).try_exists()?),
