@@ -418,9 +418,17 @@ impl<D: Disk> Views<D> {
         Ok(())
     }
 
+    /// What was met so far is no trouble of the next attempt.
+    pub(super) fn forget_trouble(&mut self) {
+        self.trouble = None;
+        if let Some(elected) = &mut self.elected {
+            elected.save_error = None;
+        }
+    }
+
     /// Remembers what went wrong, for health.
-    pub(super) fn note(&mut self, trouble: Option<String>) {
-        self.trouble = trouble;
+    pub(super) fn note(&mut self, trouble: String) {
+        self.trouble = Some(trouble);
     }
 }
 
@@ -552,7 +560,12 @@ impl<D: Disk> Elected<D> {
 
     /// Saves how far the views are; says whether all of it was told.
     fn save(&mut self, journals: &D, clean: bool) -> io::Result<bool> {
-        survive::checkpoint(&mut self.set, &mut self.last, journals, clean)
+        let saved = survive::checkpoint(&mut self.set, &mut self.last, journals, clean)?;
+        if saved {
+            // It makes up for one that could not be made before lines.
+            self.save_error = None;
+        }
+        Ok(saved)
     }
 
     /// Without this checkpoint a power loss could have lines doubled, which is better than to withhold them.
