@@ -78,8 +78,8 @@ pub struct Report {
 
 /// Records that dead processes of the log directory `dir` have in their rings, by process. Changes nothing.
 pub fn left_in_rings(dir: &Path) -> Vec<(String, u64)> {
-    let folders = recovery::live_folders(dir, None);
-    let dead = folders.iter().filter(|live| owner(live) == Owner::Dead);
+    let found = recovery::live_folders(dir, None);
+    let dead = found.folders.iter().filter(|live| owner(live) == Owner::Dead);
     dead.map(|live| (name_of(live), records_in_rings(live))).filter(|(_, records)| *records > 0).collect()
 }
 
@@ -97,7 +97,9 @@ pub fn recover(dir: &Path, options: &Options) -> Result<Report, Error> {
     let id = directory::identity(&journals)?;
     let shared = directory_folder(&options.shm_dir, &id);
     let mut report = Report::default();
-    for live in recovery::live_folders(dir, Some(&shared)) {
+    let found = recovery::live_folders(dir, Some(&shared));
+    report.failed.extend(found.fault.map(|error| error.to_string()));
+    for live in found.folders {
         let process = name_of(&live);
         let forced = options.force.as_ref().is_some_and(|name| is_called(&live, name));
         match (owner(&live), options.dry_run, forced) {

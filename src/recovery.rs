@@ -32,11 +32,11 @@ use crate::segment::scan::{Item, Scanner, Tail};
 use crate::shm::control::{Control, state};
 use crate::shm::directory::JOURNAL;
 use crate::shm::folder::{self, Folder};
-use crate::shm::foreign::{Foreign, invalid, map_file, map_rest, newest_known};
+use crate::shm::foreign::{Foreign, invalid, looked, map_file, map_rest, newest_known};
 use crate::shm::journal;
 use crate::shm::table::Table;
 use crate::shm::words::Words;
-use crate::sys::file::open_existing;
+use crate::sys::file::{open_existing, open_regular};
 use crate::sys::map::page_bytes;
 use crate::worker::archive::Archive;
 use crate::writer::journal::Origin;
@@ -69,40 +69,84 @@ pub(crate) struct Recovered {
 /// A process that cannot be recovered does not keep the others from it; the first error is returned after all were tried.
 pub(crate) fn recover_all<D: Disk>(journals: &D, dir: &Path, shared: Option<&Path>) -> io::Result<Vec<Recovered>> {
     let mut recovered = Vec::new();
-    let mut first_error = None;
-    for live in live_folders(dir, shared) {
+    let LiveFolders { folders, mut fault } = live_folders(dir, shared);
+    for live in folders {
         match recover_into(journals, &live) {
             Ok(Some(one)) => recovered.push(one),
             Ok(None) => {}
             Err(error) => {
                 let text = format!("recovering {}: {error}", live.display());
-                first_error.get_or_insert(io::Error::new(error.kind(), text));
+                fault.get_or_insert(io::Error::new(error.kind(), text));
             }
         }
     }
-    first_error.map_or(Ok(recovered), Err)
+    fault.map_or(Ok(recovered), Err)
+}
+
+/// The live folders of a directory, as far as they could be found.
+pub(crate) struct LiveFolders {
+    pub(crate) folders: BTreeSet<PathBuf>,
+    /// Why there may be more: the first look that failed. Others' journals, which may not be looked into, are none of ours.
+    pub(crate) fault: Option<io::Error>,
 }
 
 /// Live folders of the directory: those that stand beside ours, and those that journals point to.
-pub(crate) fn live_folders(dir: &Path, shared: Option<&Path>) -> BTreeSet<PathBuf> {
-    let mut folders = BTreeSet::new();
-    let listed = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
+pub(crate) fn live_folders(dir: &Path, shared: Option<&Path>) -> LiveFolders {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    let (mut folders, mut fault) = (BTreeSet::new(), None);
+    let mut see = |path: &Path, error: io::Error| {
+        if ![NotFound, NotADirectory, PermissionDenied].contains(&error.kind()) {
+            let text = format!("looking for what dead processes left in {}: {error}", path.display());
+            fault.get_or_insert(io::Error::new(error.kind(), text));
+        }
+    };
     if let Some(shared) = shared {
-        folders.extend(
-            listed(shared).filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()),
-        );
-    }
-    for journal in listed(&dir.join(JOURNAL)) {
-        let Ok(text) = crate::shm::directory::read_text(&journal.path().join(crate::shm::directory::POINTER)) else {
-            continue;
-        };
-        let live = PathBuf::from(text.trim_end());
-        let named = live.file_name() == Some(&journal.file_name());
-        if live.is_absolute() && named && folder::is_ours(&live) {
-            folders.insert(live);
+        for entry in listed(shared, &mut see) {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => drop(folders.insert(entry.path())),
+                Ok(_) => {}
+                Err(error) => see(&entry.path(), error),
+            }
         }
     }
-    folders
+    for journal in listed(&dir.join(JOURNAL), &mut see) {
+        let pointer = journal.path().join(crate::shm::directory::POINTER);
+        let live = match crate::shm::directory::read_text(&pointer) {
+            Ok(text) => PathBuf::from(text.trim_end()),
+            // Nonsense that somebody put there points to nothing.
+            Err(error) if [io::ErrorKind::InvalidData, io::ErrorKind::InvalidInput].contains(&error.kind()) => continue,
+            Err(error) => {
+                see(&pointer, error);
+                continue;
+            }
+        };
+        if !live.is_absolute() || live.file_name() != Some(&journal.file_name()) {
+            continue;
+        }
+        match folder::look_whose(&live) {
+            Ok(true) => drop(folders.insert(live)),
+            Ok(false) => {}
+            Err(error) => see(&live, error),
+        }
+    }
+    LiveFolders { folders, fault }
+}
+
+/// What is in a folder.
+fn listed(path: &Path, see: &mut impl FnMut(&Path, io::Error)) -> Vec<fs::DirEntry> {
+    let mut entries = Vec::new();
+    match fs::read_dir(path) {
+        Ok(all) => {
+            for entry in all {
+                match entry {
+                    Ok(entry) => entries.push(entry),
+                    Err(error) => see(path, error),
+                }
+            }
+        }
+        Err(error) => see(path, error),
+    }
+    entries
 }
 
 /// Recovers one process; `None` where it lives, is recovered by somebody else, or left nothing.
@@ -152,7 +196,7 @@ impl Estate {
     /// Maps it; `None` where it was never complete.
     /// `archived` tells the names of the files in its journal's folder.
     fn map(live: &Path, archived: impl FnOnce() -> io::Result<Vec<String>>) -> io::Result<Option<Self>> {
-        let is_rebuilt = Foreign::has_damaged_page(live);
+        let is_rebuilt = Foreign::has_damaged_page(live)?;
         let memory = if is_rebuilt {
             page::rebuild(live, &archived()?)?.map(|control| Foreign::over(live, control)).transpose()?
         } else {
@@ -160,7 +204,7 @@ impl Estate {
         };
         let Some(memory) = memory else { return Ok(None) };
         let table_path = live.join(folder::TABLE);
-        let table_bytes = fs::metadata(&table_path).map_or(0, |meta| meta.len());
+        let table_bytes = looked(fs::symlink_metadata(&table_path))?.map_or(0, |meta| meta.len());
         let table_bytes = usize::try_from(table_bytes).map_err(|_| invalid("too large"))?.max(page_bytes());
         let table = Table::adopt(map_rest(&table_path, table_bytes)?);
         let (mut rings, mut unusable) = (Vec::new(), Vec::new());
@@ -168,7 +212,7 @@ impl Estate {
         for number in 0..ring_count(live)? {
             let file = open_existing(&live.join(folder::ring_name(number)), true);
             // A ring that is damaged, or was never finished, gives nothing; the others do.
-            let ring = file.and_then(|file| Ring::adopt(&file, number)).ok();
+            let ring = looked(file.and_then(|file| Ring::adopt(&file, number)))?;
             if ring.is_none() {
                 unusable.push(number);
             }
@@ -185,13 +229,13 @@ impl Estate {
     /// be used: then everything that is left is written.
     fn sampler(&self, newest: &Newest) -> io::Result<Option<Sampler>> {
         let path = self.live.join(folder::SAMPLING);
-        let bytes = match fs::metadata(&path) {
-            Ok(meta) => usize::try_from(meta.len()).map_err(|_| invalid("too large"))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let Some(about) = looked(fs::symlink_metadata(&path))? else { return Ok(None) };
         // One that was cut to nothing, or is no file, is no state.
-        let Ok(memory) = map_file(&path, bytes) else { return Ok(None) };
+        let bytes = usize::try_from(about.len()).map_err(|_| invalid("too large"))?;
+        if bytes == 0 || !about.is_file() {
+            return Ok(None);
+        }
+        let Some(memory) = looked(map_file(&path, bytes))? else { return Ok(None) };
         let words = Words::adopt(memory);
         Ok(Sampler::adopt(words, newest.inheritance.summary))
     }
@@ -205,25 +249,31 @@ impl Estate {
 
     /// What is to be said of rings that were in use and cannot be read. One without a byte in it, and behind which no other
     /// was made, was being made when its process died, unless the journal has records of it.
-    fn damaged_rings(&self, newest: &Newest) -> Vec<String> {
+    fn damaged_rings(&self, newest: &Newest) -> io::Result<Vec<String>> {
         let accounted = &newest.inheritance.accounted;
         let made = self.pool.made() as u16;
-        let was_used = |number: u16| {
-            let holds = || {
-                let mut head = [0; 64];
-                let file = open_existing(&self.live.join(folder::ring_name(number)), false);
-                file.is_ok_and(|file| file.read_at(&mut head, 0).is_ok() && head != [0; 64])
-            };
-            number + 1 < made || accounted.contains_key(&number) || holds()
-        };
-        let unusable = self.unusable.iter().copied().filter(|number| was_used(*number));
-        let removed = accounted.keys().copied().filter(|number| *number >= made && usize::from(*number) < RINGS_MAX);
-        let mut numbers: Vec<u16> = unusable.chain(removed).collect();
+        let mut numbers: Vec<u16> =
+            accounted.keys().copied().filter(|number| *number >= made && usize::from(*number) < RINGS_MAX).collect();
+        for number in self.unusable.iter().copied() {
+            if number + 1 < made || accounted.contains_key(&number) || self.holds_something(number)? {
+                numbers.push(number);
+            }
+        }
         numbers.sort_unstable();
         let text = |number| {
             format!("ring {number} was damaged or removed by somebody else: the records that it held are lost")
         };
-        numbers.into_iter().map(text).collect()
+        Ok(numbers.into_iter().map(text).collect())
+    }
+
+    /// Whether a ring's file has a byte in its first words.
+    fn holds_something(&self, number: u16) -> io::Result<bool> {
+        let mut head = [0; 64];
+        let file = looked(open_regular(&self.live.join(folder::ring_name(number))))?.flatten();
+        match file.map_or(Ok(()), |file| file.read_exact_at(&mut head, 0)) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            read => read.map(|()| head != [0; 64]),
+        }
     }
 
     /// States records that its worker gave up with archived segments, and died before it said so.
@@ -244,7 +294,7 @@ impl Estate {
         let Foreign { control, segments, .. } = &self.memory;
         let mut damage = archived::restore(control, segments, &journal)?;
         if self.is_rebuilt {
-            damage.push("the control page was damaged by somebody else: what it counted is lost".to_owned());
+            damage.push("the control page was damaged or removed by somebody else: what it counted is lost".to_owned());
         }
         let newest = Newest::find(control, segments);
         let mut archive = Archive::new(journal, self.memory.archived());
@@ -254,7 +304,7 @@ impl Estate {
         writer.adopt(ground, &newest.inheritance);
         archive.step(control, segments, false)?;
         writer.mark_recovered(ground);
-        if !writer.samples() && self.live.join(folder::SAMPLING).exists() {
+        if !writer.samples() && self.live.join(folder::SAMPLING).try_exists()? {
             let text = "the state of sampling was damaged: what it left out since its last summaries is not told";
             writer.note(ground, newest.inheritance.newest, text);
         }
@@ -262,7 +312,7 @@ impl Estate {
             let lost = "records of call sites that the journal does not define yet are shown as bytes";
             damage.push(format!("the table of definitions was damaged or removed by somebody else: {lost}"));
         }
-        damage.extend(self.damaged_rings(&newest));
+        damage.extend(self.damaged_rings(&newest)?);
         for text in &damage {
             writer.note(ground, newest.inheritance.newest, text);
         }

@@ -133,7 +133,7 @@ impl ClockHealth {
                 Stamp::Coarse => "coarse",
                 Stamp::Manual => "manual",
             },
-            shared: !core.keeps_time_alone,
+            shared: core.clock_page.is_some(),
             steps: words.steps.load(Ordering::Relaxed),
             correction_ns: words.correction_ns.load(Ordering::Relaxed),
         }

@@ -7,6 +7,7 @@ use crate::levels::Levels;
 use crate::ring::pool::Pool;
 use crate::segment::layout::FLAG_MANUAL_CLOCK;
 use crate::segment::live::LiveSegments;
+use crate::shm::clock_page::ClockPage;
 use crate::shm::control_page::{ControlPage, HealthPage};
 use crate::shm::journal::Hold;
 use crate::shm::memory::LiveMemory;
@@ -94,8 +95,8 @@ pub(crate) struct Core {
     /// When the logger was started, nanoseconds since the Unix epoch.
     pub(crate) started_unix_ns: i64,
     pub(crate) boot: [u8; 16],
-    /// No other process has the same idea of what time a tick is.
-    pub(crate) keeps_time_alone: bool,
+    /// What time a tick is, for all processes of the directory; `None` where this one keeps time alone.
+    pub(crate) clock_page: Option<Arc<ClockPage>>,
     pub(crate) process: [u8; 16],
     /// Name of the process's journal folder.
     pub(crate) process_name: String,

@@ -132,7 +132,7 @@ struct Time {
     ticks_per_s: u64,
     anchors: Anchors,
     started_unix_ns: i64,
-    page: Option<ClockPage>,
+    page: Option<Arc<ClockPage>>,
 }
 
 /// `page` is what time a tick is for the other processes of the directory, if it can be had.
@@ -149,8 +149,8 @@ fn time(clock: &Clock, page: impl FnOnce() -> Option<ClockPage>) -> Time {
             page: None,
         };
     }
-    let page = page();
-    let line = page.as_ref().and_then(ClockPage::read).unwrap_or_else(|| first_line(page.as_ref()));
+    let page = page().map(Arc::new);
+    let line = page.as_deref().and_then(ClockPage::read).unwrap_or_else(|| first_line(page.as_deref()));
     let per_s = (1_000_000_000_u128 << 32) / u128::from(line.rate.max(1));
     Time {
         stamp: if matches!(clock, Clock::Coarse) { Stamp::Coarse } else { Stamp::Counter },
@@ -488,7 +488,7 @@ fn build(
         ticks_per_s: time.ticks_per_s,
         started_unix_ns: time.started_unix_ns,
         boot,
-        keeps_time_alone: time.page.is_none(),
+        clock_page: time.page.clone(),
         process: name.identity,
         process_name: name.process,
         journal_folder: name.folder,
@@ -589,7 +589,7 @@ pub(crate) fn describe(core: &Core) {
         },
     );
     say(&owner.steady, u64::from(ticks::SOURCE != "clock_gettime" && ticks::is_steady()));
-    say(&owner.time_shared, u64::from(!core.keeps_time_alone));
+    say(&owner.time_shared, u64::from(core.clock_page.is_some()));
     say(&owner.core_wanted, if config.mode == Mode::Threads { wanted } else { 0 });
     say(&owner.shrunk, u64::from(core.is_shrunk));
     say(&owner.synchronous, u64::from(config.mode == Mode::Synchronous));

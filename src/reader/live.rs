@@ -8,6 +8,7 @@ use super::file;
 use super::source::Extent;
 use crate::segment::layout::u64_at;
 use crate::shm::control::{CONTROL_BYTES, Control, MAGIC, SLOTS_MAX, Slot, VERSION};
+use crate::sys::file::open_regular;
 use crate::sys::lock::Lock;
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -21,11 +22,12 @@ const SEGMENT_BYTES_MAX: u64 = 1 << 40;
 /// Whether the process that owns a live folder is there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Owner {
-    /// It holds its lock.
+    /// It holds its lock; or that could not be asked, for want of descriptors or by an error of the file system, and nobody
+    /// is taken for dead on such grounds.
     Alive,
     /// The lock is free.
     Dead,
-    /// There is no lock to be seen.
+    /// There is no lock that this user could see.
     Unknown,
 }
 
@@ -154,9 +156,16 @@ impl Live {
 /// Probes the lock of a live folder, by a shared lock that is let go at once.
 pub fn owner(folder: &Path) -> Owner {
     let path = folder.join("lock");
-    match Lock::take(true, || file::open(&path)?.ok_or_else(|| ErrorKind::NotFound.into())) {
+    match Lock::take(true, || open_regular(&path)?.ok_or_else(|| ErrorKind::NotFound.into())) {
         Ok(Some(_)) => Owner::Dead,
         Ok(None) => Owner::Alive,
-        Err(_) => Owner::Unknown,
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied | ErrorKind::InvalidInput => {
+                Owner::Unknown
+            }
+            // Somebody put a link there.
+            _ if error.raw_os_error() == Some(libc::ELOOP) => Owner::Unknown,
+            _ => Owner::Alive,
+        },
     }
 }

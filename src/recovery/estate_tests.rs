@@ -106,9 +106,10 @@ fn a_ring_that_cannot_be_read_is_stated_and_the_rest_recovered() {
 }
 
 #[test]
-fn a_control_page_that_was_cut_or_overwritten_is_made_again_from_the_segments() {
+fn a_control_page_that_was_cut_overwritten_or_removed_is_made_again_from_the_segments() {
     let open = |live: &Path| fs::OpenOptions::new().write(true).open(live.join("control")).unwrap();
-    let damages: [&dyn Fn(&Path); 6] = [
+    let damages: [&dyn Fn(&Path); 7] = [
+        &|live| fs::remove_file(live.join("control")).unwrap(),
         &|live| open(live).set_len(0).unwrap(),
         &|live| open(live).set_len(100).unwrap(),
         &|live| open(live).set_len(1 << 20).unwrap(),
@@ -119,7 +120,8 @@ fn a_control_page_that_was_cut_or_overwritten_is_made_again_from_the_segments() 
     for (number, damage) in damages.into_iter().enumerate() {
         let (lines, notes) = lines_and_notes_after(|live, _| damage(live));
         assert_eq!(lines, EXPECTED, "damage {number}: {notes}");
-        let stated = notes.lines().filter(|line| line.contains("the control page was damaged by somebody else"));
+        let stated =
+            notes.lines().filter(|line| line.contains("the control page was damaged or removed by somebody else"));
         assert_eq!(stated.count(), 1, "damage {number}: {notes}");
     }
 }

@@ -12,8 +12,9 @@ use crate::segment::scan::{Item, Scanner, Tail};
 use crate::shm::control::{self, CONTROL_BYTES, SLOTS_MAX};
 use crate::shm::control_page::ControlPage;
 use crate::shm::folder;
+use crate::shm::foreign::looked;
 use crate::sys::boot::boot_id;
-use crate::sys::file::{memory_file, open_existing};
+use crate::sys::file::{memory_file, open_regular};
 use crate::sys::map::Mapping;
 use std::fs::File;
 use std::io::{self, Read};
@@ -26,16 +27,22 @@ const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 /// A control page for what stands in the live folder `live`; `None` where nothing does. `names` are those of the files in the
 /// journal's folder.
 pub(super) fn rebuild(live: &Path, names: &[String]) -> io::Result<Option<ControlPage>> {
-    let files: Vec<Option<File>> =
-        (0..SLOTS_MAX).map(|slot| open_existing(&live.join(folder::live_name(slot)), false).ok()).collect();
+    let mut files = Vec::new();
+    for slot in 0..SLOTS_MAX {
+        files.push(looked(open_regular(&live.join(folder::live_name(slot))))?.flatten());
+    }
     let count = files.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-    let bytes = files.iter().flatten().filter_map(|file| file.metadata().ok()).map(|about| about.len());
-    let segment_bytes = bytes.filter(|bytes| *bytes <= SEGMENT_BYTES_MAX).max().unwrap_or(0);
+    let mut segment_bytes = 0;
+    for file in files.iter().flatten() {
+        let bytes = file.metadata()?.len();
+        segment_bytes = segment_bytes.max(if bytes <= SEGMENT_BYTES_MAX { bytes } else { 0 });
+    }
     let page = ControlPage::new(Mapping::shared(&memory_file(c"control", CONTROL_BYTES)?, CONTROL_BYTES)?);
     let first_archived = names.iter().filter_map(|name| segment_number(name)).min();
     let mut newest: Option<Header> = None;
     for (file, slot) in files.into_iter().zip(&page.slots) {
-        let Some((header, end)) = file.and_then(|file| look(file, segment_bytes)) else { continue };
+        let Some(file) = file else { continue };
+        let Some((header, end)) = look(file, segment_bytes)? else { continue };
         let compressed = format!("{:08}.seg.gz", header.number);
         let is_archived = first_archived.is_some_and(|first| header.number < first) || names.contains(&compressed);
         slot.seal(end);
@@ -45,29 +52,36 @@ pub(super) fn rebuild(live: &Path, names: &[String]) -> io::Result<Option<Contro
         slot.name(header.number);
         newest = newest.filter(|newest| newest.number > header.number).or(Some(header));
     }
-    let waits = |number: u16| {
-        let file = open_existing(&live.join(folder::ring_name(number)), false).ok();
-        file.is_some_and(|file| waiting_records(&file).is_ok_and(|records| records > 0))
-    };
-    if newest.is_none() && !(0..super::ring_count(live)?).any(waits) {
+    if newest.is_none() && !has_waiting(live)? {
         return Ok(None);
     }
     name(&page, newest, count, segment_bytes);
     Ok(Some(page))
 }
 
-/// The whole header of a live segment, and where it ends; 0 where it grew.
-fn look(file: File, segment_bytes: u64) -> Option<(Header, u64)> {
+/// Whether a ring in the folder `live` still holds records.
+fn has_waiting(live: &Path) -> io::Result<bool> {
+    for number in 0..super::ring_count(live)? {
+        let file = looked(open_regular(&live.join(folder::ring_name(number))))?.flatten();
+        if file.map_or(Ok(0), |file| waiting_records(&file))? > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The whole header of a live segment, and where it ends, 0 where it grew; `None` where it has none.
+fn look(file: File, segment_bytes: u64) -> io::Result<Option<(Header, u64)>> {
     let mut bytes = Vec::new();
-    file.take(segment_bytes).read_to_end(&mut bytes).ok()?;
-    let header = Header::decode(&bytes).ok()?;
-    let body = bytes.get(HEADER_BYTES..)?;
+    file.take(segment_bytes).read_to_end(&mut bytes)?;
+    let Ok(header) = Header::decode(&bytes) else { return Ok(None) };
+    let body = bytes.get(HEADER_BYTES..).unwrap_or_default();
     let mut frames = Scanner::new(body, HEADER_BYTES as u64, header.salt, Tail::Final);
     let end = frames.find_map(|item| match item {
         Item::Frame { offset, frame } if frame.kind() == Some(Kind::Seal) => Some(offset + frame.bytes() as u64),
         _ => None,
     });
-    Some((header, end.unwrap_or(0)))
+    Ok(Some((header, end.unwrap_or(0))))
 }
 
 /// Says on the page whose it is, as the newest segment's header does.

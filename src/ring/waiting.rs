@@ -13,9 +13,10 @@ pub(crate) fn waiting_records(file: &File) -> io::Result<u64> {
     let mut header = [0; size_of::<RingHeader>()];
     let data_at = page_bytes() as u64;
     let capacity = file.metadata()?.len().saturating_sub(data_at);
-    if !capacity.is_power_of_two() || file.read_exact_at(&mut header, 0).is_err() {
+    if !capacity.is_power_of_two() {
         return Ok(0);
     }
+    file.read_exact_at(&mut header, 0)?;
     let word = |at: usize| u64_at(&header, at);
     if word(offset_of!(RingHeader, fixed.magic)) != super::memory::MAGIC {
         return Ok(0);

@@ -3,13 +3,15 @@
 //!
 //! Each writer reads it; the one that finds its last anchor too old claims the page, measures, and puts the next there. A
 //! checksum says whether what was read is whole: who reads meanwhile, or after a death in the midst of it, goes on with
-//! what it knows. Who finds the page truncated or removed goes on alone.
+//! what it knows. Who finds the page truncated or removed goes on alone, until its worker has mapped the file anew, which the
+//! first to come makes again ([`mend`](ClockPage::mend)).
 
 use super::words::Words;
 use crate::clock::line::{Line, LineWords};
 use crate::sync::{AtomicU64, Ordering};
 use crate::sys::file::{allocate, open_or_create, share};
 use crate::sys::map::{Mapping, page_bytes};
+use std::fs::File;
 use std::io;
 use std::ops::Deref;
 use std::path::Path;
@@ -39,14 +41,31 @@ impl ClockPage {
     /// The page in the folder of all live folders, made if it is absent. `boot` is whose ticks are counted; `group` may
     /// look.
     pub(crate) fn open(folder: &Path, boot: [u8; 16], group: Option<u32>) -> io::Result<Self> {
-        let file = open_or_create(&folder.join(CLOCK))?;
-        if let Some(group) = group {
-            share(&file, group)?;
-        }
-        // Before it is mapped, by everybody: the one that made it may not have come so far.
-        allocate(&file, bytes())?;
-        Ok(Self { words: Words::new(Mapping::shared(&file, bytes())?), boot })
+        Ok(Self { words: Words::new(Mapping::shared(&file(folder, group)?, bytes())?), boot })
     }
+
+    /// Maps what all others map by now, should somebody have truncated or removed the file; says whether it had to. Who reads
+    /// meanwhile finds nothing, and goes on with what it knows.
+    pub(crate) fn mend(&self, folder: &Path, group: Option<u32>) -> io::Result<bool> {
+        let memory = self.words.memory();
+        if !memory.is_lost() && memory.is_at(&folder.join(CLOCK)) {
+            return Ok(false);
+        }
+        memory.renew(&file(folder, group)?)?;
+        memory.lock();
+        Ok(true)
+    }
+}
+
+/// The file in the folder of all live folders, made if it is absent.
+fn file(folder: &Path, group: Option<u32>) -> io::Result<File> {
+    let file = open_or_create(&folder.join(CLOCK))?;
+    if let Some(group) = group {
+        share(&file, group)?;
+    }
+    // Before it is mapped, by everybody: the one that made it may not have come so far.
+    allocate(&file, bytes())?;
+    Ok(file)
 }
 
 impl<W: Deref<Target = [AtomicU64]>> ClockPage<W> {
@@ -175,6 +194,29 @@ mod tests {
             word.store(value, Ordering::Relaxed);
         }
         assert_eq!(two.read(), Some(line));
+    }
+
+    #[test]
+    fn a_page_that_was_cut_or_removed_is_shared_again_by_all() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let path = dir.path().join(CLOCK);
+        let open = || ClockPage::open(dir.path(), [1; 16], None).unwrap();
+        let pages = [open(), open(), open()];
+        let mut line = Line::new(5, 7, RATE_ONE);
+        let cut = |path: &Path| File::options().write(true).open(path).unwrap().set_len(0).unwrap();
+        let damages: [&dyn Fn(&Path); 3] = [&|path| std::fs::remove_file(path).unwrap(), &cut, &|path| {
+            cut(path);
+            std::fs::remove_file(path).unwrap();
+        }];
+        for damage in damages {
+            damage(&path);
+            let mended = pages.iter().filter(|page| page.mend(dir.path(), None).unwrap()).count();
+            assert!(mended > 0);
+            assert!(pages.iter().all(|page| !page.mend(dir.path(), None).unwrap()));
+            line.number += 1;
+            pages[0].claim(10, 100).unwrap().publish(&line);
+            assert!(pages.iter().chain([&open()]).all(|page| page.read() == Some(line)));
+        }
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(crate) const LOCK: &str = "lock";
 pub(crate) const ARCHIVER: &str = "archiver";
 /// Name of the control page.
 pub(crate) const CONTROL: &str = "control";
+/// Name that the control page takes when all that the folder holds is in the journal: it is being removed.
+pub(crate) const SETTLED: &str = "settled";
 /// Name of the health page.
 pub(crate) const HEALTH: &str = "health";
 /// Name of the worker's part of the configuration.
@@ -54,8 +56,11 @@ pub(crate) fn directory_folder(shm: &Path, directory_id: &str) -> PathBuf {
 pub(super) fn take_lock(path: &Path, open: impl Fn(&Path) -> io::Result<File>) -> io::Result<Option<Lock>> {
     let Some(lock) = Lock::take(false, || open(path))? else { return Ok(None) };
     // Somebody may have recovered the folder, and removed it, between the open and the lock.
-    let same = fs::symlink_metadata(path).map(|meta| meta.ino()).ok() == Some(lock.file().metadata()?.ino());
-    Ok(same.then_some(lock))
+    let there = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        there => there?,
+    };
+    Ok((there.ino() == lock.file().metadata()?.ino()).then_some(lock))
 }
 
 /// The right to archive the journal of the process whose live folder is at `path`; `Ok(None)` while somebody has it.
@@ -182,14 +187,23 @@ impl Folder {
         &self.path
     }
 
-    /// Removes the folder with everything in it. The control page goes first and the lock last, so that a half-removed
-    /// folder is adopted as one in which nothing is left.
+    /// Removes the folder with everything in it, of which nothing is needed any more. The control page takes the name
+    /// [`SETTLED`] first, which goes when all else is gone but the lock: so a half-removed folder is adopted as one in which
+    /// nothing is left, and one from which somebody else removed the control page is not.
     pub(crate) fn remove(self) -> io::Result<()> {
+        let settled = self.path.join(SETTLED);
+        match fs::rename(self.path.join(CONTROL), &settled) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Without room for it the folder must go all the same.
+                let _ = open_or_create(&settled);
+            }
+            renamed => renamed?,
+        }
         let mut entries: Vec<PathBuf> = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             entries.push(entry?.path());
         }
-        entries.sort_by_key(|path| (path.ends_with(LOCK), !path.ends_with(CONTROL)));
+        entries.sort_by_key(|path| (path.ends_with(LOCK), path.ends_with(SETTLED)));
         for path in &entries {
             fs::remove_file(path)?;
         }
@@ -246,7 +260,15 @@ fn not_given(group: u32, error: io::Error) -> io::Error {
 
 /// Whether a folder is this user's, and nobody else may change it: what others could have planted is not touched.
 pub(crate) fn is_ours(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|meta| belongs_to_us(&meta))
+    look_whose(path).unwrap_or(false)
+}
+
+/// The same.
+///
+/// # Errors
+/// When it could not be looked at.
+pub(crate) fn look_whose(path: &Path) -> io::Result<bool> {
+    fs::symlink_metadata(path).map(|meta| belongs_to_us(&meta))
 }
 
 fn belongs_to_us(meta: &fs::Metadata) -> bool {

@@ -8,7 +8,7 @@ use super::folder;
 use super::health_page::{self, HEALTH_BYTES};
 use crate::segment::layout::SEGMENT_BYTES_MIN;
 use crate::segment::live::LiveSegments;
-use crate::sys::file::{memory_file, open_existing};
+use crate::sys::file::{memory_file, open_existing, open_regular};
 use crate::sys::map::Mapping;
 use std::fs;
 use std::io::{self, Read};
@@ -38,13 +38,7 @@ pub(crate) struct Foreign {
 impl Foreign {
     /// Maps what stands in the folder `live`; `None` where it was never complete.
     pub(crate) fn map(live: &Path) -> io::Result<Option<Self>> {
-        // Made first, and allocated before anything else is made.
-        let made = match fs::symlink_metadata(live.join(folder::CONTROL)) {
-            Ok(about) => about.len() > 0 || live.join(folder::TABLE).exists(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => return Err(error),
-        };
-        if !made {
+        if !is_made(live)? {
             return Ok(None);
         }
         let Some(control) = map_control(live)? else { return Ok(None) };
@@ -67,23 +61,28 @@ impl Foreign {
         Ok(Self { control, health, segments })
     }
 
-    /// Whether the folder `live` has a control page that is none, but was made: somebody cut or overwrote it. One that is gone
-    /// was removed first of all, when the folder was.
-    pub(crate) fn has_damaged_page(live: &Path) -> bool {
-        let Ok(about) = fs::symlink_metadata(live.join(folder::CONTROL)) else { return false };
-        let is_made = about.len() > 0 || live.join(folder::TABLE).exists();
-        let magic = || map_file(&live.join(folder::CONTROL), CONTROL_BYTES).map(ControlPage::adopt);
-        let is_foreign = || {
-            let whole = magic().is_ok_and(|page| {
-                let identity = &page.identity;
-                // Another version's page is not judged here.
-                let other = (1..=VERSION_MAX).contains(&identity.version.load(Ordering::Relaxed))
-                    && identity.version.load(Ordering::Relaxed) != control::VERSION;
-                identity.magic.load(Ordering::Acquire) == control::MAGIC && (other || is_plausible(&page))
-            });
-            !whole
-        };
-        is_made && is_foreign()
+    /// Whether the folder `live` holds what its process left, and no control page for it: somebody cut, overwrote or removed
+    /// that.
+    ///
+    /// # Errors
+    /// When it could not be looked at.
+    pub(crate) fn has_damaged_page(live: &Path) -> io::Result<bool> {
+        if live.join(folder::SETTLED).try_exists()? {
+            return Ok(false);
+        }
+        // Allocated before anything else is made.
+        match looked(fs::symlink_metadata(live.join(folder::CONTROL)))? {
+            Some(about) if about.len() == 0 && !live.join(folder::TABLE).try_exists()? => return Ok(false),
+            Some(_) => {}
+            None => return Ok(true),
+        }
+        let Some(memory) = looked(map_file(&live.join(folder::CONTROL), CONTROL_BYTES))? else { return Ok(true) };
+        let page = ControlPage::adopt(memory);
+        let version = page.identity.version.load(Ordering::Relaxed);
+        // Another version's page is not judged here.
+        let other = (1..=VERSION_MAX).contains(&version) && version != control::VERSION;
+        let is_whole = page.identity.magic.load(Ordering::Acquire) == control::MAGIC && (other || is_plausible(&page));
+        Ok(!is_whole)
     }
 
     /// The first segment that is not all on disk. What of it is on disk already is written again, the same bytes, by
@@ -110,6 +109,15 @@ impl Foreign {
             }
         }
         open.unwrap_or(newest + 1)
+    }
+}
+
+/// Whether there is a control page in the folder `live`, and not one that is only just being made.
+fn is_made(live: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(live.join(folder::CONTROL)) {
+        Ok(about) => Ok(about.len() > 0 || live.join(folder::TABLE).try_exists()?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -164,20 +172,41 @@ pub(crate) fn map_file(path: &Path, bytes: usize) -> io::Result<Mapping> {
 
 /// As [`map_file`]; of a file that somebody removed, or made shorter or longer, what is left of it, with zeros behind.
 pub(crate) fn map_rest(path: &Path, bytes: usize) -> io::Result<Mapping> {
-    if let Ok(mapping) = map_file(path, bytes) {
+    if let Some(mapping) = looked(map_file(path, bytes))? {
         return Ok(mapping);
     }
     let mut rest = Vec::new();
-    match open_existing(path, false) {
-        Ok(file) => {
-            file.take(bytes as u64).read_to_end(&mut rest)?;
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+    // Not waited for, should somebody have put a pipe there.
+    if let Some(file) = looked(open_regular(path))?.flatten() {
+        file.take(bytes as u64).read_to_end(&mut rest)?;
     }
     let file = memory_file(c"rest", bytes)?;
     file.write_all_at(&rest, 0)?;
     Mapping::shared(&file, bytes)
+}
+
+/// What was found by a look at a file; `None` where the file is gone, or is not what belongs there.
+///
+/// # Errors
+/// When the look itself failed, for want of descriptors or memory, or by an error of the file system: that says nothing
+/// about the file, and who took it for damage would give up what is whole. It is to be tried again.
+pub(crate) fn looked<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if tells_of_the_file(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an error says what is at a path. A link is [`libc::ELOOP`], as none is followed; a socket [`libc::ENXIO`].
+fn tells_of_the_file(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, IsADirectory, NotADirectory, NotFound};
+    let kinds = [NotFound, NotADirectory, IsADirectory];
+    match error.raw_os_error() {
+        Some(number) => kinds.contains(&error.kind()) || [libc::ELOOP, libc::ENXIO].contains(&number),
+        // Our own words.
+        None => kinds.contains(&error.kind()) || [InvalidData, InvalidInput].contains(&error.kind()),
+    }
 }
 
 /// What cannot be used.

@@ -20,6 +20,11 @@ impl Words {
     pub(crate) fn adopt(memory: Mapping) -> Self {
         Self(memory)
     }
+
+    /// Their memory.
+    pub(crate) fn memory(&self) -> &Mapping {
+        &self.0
+    }
 }
 
 impl Deref for Words {

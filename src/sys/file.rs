@@ -154,6 +154,13 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// Whether an error is of a kind that passes, for want of descriptors or memory or by a fault of the device, and so says
+/// nothing about what was asked for: it is tried again.
+pub(crate) fn may_pass(error: &io::Error) -> bool {
+    let passing = [libc::EIO, libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::EINTR, libc::EAGAIN];
+    error.raw_os_error().is_some_and(|number| passing.contains(&number))
+}
+
 /// Opens a regular file for reading; `None` where there is none. Links are not followed, pipes not waited for.
 pub(crate) fn open_regular(path: &Path) -> io::Result<Option<File>> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;

@@ -12,7 +12,7 @@ use crate::disk::{Disk, RealDisk, read_small};
 use crate::logger::core::Wishes;
 use crate::logger::tenancy::Tenancy;
 use crate::reader::live::{Owner, owner};
-use crate::recovery;
+use crate::recovery::{self, LiveFolders};
 use crate::shm::directory::{self, JOURNAL};
 use crate::shm::folder::{TERMS, directory_folder, remove_if_last};
 use std::collections::BTreeSet;
@@ -131,7 +131,10 @@ impl Collector {
 
     /// Attaches to processes that came, and leaves those that died to recovery.
     fn look(&mut self, once: &mut dyn FnMut(String)) -> io::Result<()> {
-        let folders = recovery::live_folders(&self.dir, Some(&self.shared));
+        let LiveFolders { folders, fault } = recovery::live_folders(&self.dir, Some(&self.shared));
+        if let Some(fault) = fault {
+            once(fault.to_string());
+        }
         if self.worker.is_none() {
             let Some(terms) = folders.iter().find_map(|live| self.terms(live, once)) else { return Ok(()) };
             let config: Config = terms.config(&self.dir).map_err(io::Error::other)?;
@@ -190,8 +193,8 @@ impl Collector {
 
     /// Whether no process is left, and everything of those that were is in the files.
     fn is_idle(&self, done: Done) -> bool {
-        let folders = recovery::live_folders(&self.dir, Some(&self.shared));
-        let quiet = folders.iter().all(|live| owner(live) == Owner::Unknown);
+        let found = recovery::live_folders(&self.dir, Some(&self.shared));
+        let quiet = found.fault.is_none() && found.folders.iter().all(|live| owner(live) == Owner::Unknown);
         quiet && !done.more && !done.fault && self.worker.as_ref().is_none_or(|(worker, _)| worker.is_done())
     }
 

@@ -17,6 +17,7 @@ use crate::segment::layout::{HEADER_BYTES, Header, WRITER_RING};
 use crate::segment::scan::{Item, Scanner, Tail};
 use crate::shm::directory::POINTER;
 use crate::shm::journal;
+use crate::sys::file::may_pass;
 use crate::view::backoff::Backoff;
 use flate2::read::MultiGzDecoder;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -182,12 +183,17 @@ impl<D: Disk> Keeper<D> {
         }
     }
 
-    /// Whether a process lives, or was not recovered yet.
+    /// Whether a process lives, or was not recovered yet; so it is taken where that cannot be told at the moment.
     fn lives(&self, process: &str, folder: &D) -> bool {
-        let pointer = || read_small(folder, POINTER, POINTER_BYTES_MAX).ok().flatten();
-        let text = || pointer().and_then(|bytes| String::from_utf8(bytes).ok());
+        let left_something = || match read_small(folder, POINTER, POINTER_BYTES_MAX) {
+            Err(error) if may_pass(&error) => true,
+            read => {
+                let text = read.ok().flatten().and_then(|bytes| String::from_utf8(bytes).ok());
+                text.is_some_and(|live| Path::new(live.trim_end()).try_exists().unwrap_or(true))
+            }
+        };
         self.tended.iter().any(|tended| tended == process)
-            || text().is_some_and(|live| Path::new(live.trim_end()).exists())
+            || left_something()
             || journal::is_held(folder).unwrap_or(true)
     }
 

@@ -524,7 +524,7 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
             self.views.look_again();
         }
         // What the last attempt met is no fault of this one.
-        self.views.note(None);
+        self.views.forget_trouble();
         let done = self.step(wishes);
         let since = *self.finishing_since.get_or_insert_with(Instant::now);
         let ends = |tended: &&Tended<Capped<D>>| !tended.process.outlives_worker();
@@ -547,7 +547,7 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
         let archives = self.tended.iter_mut().try_for_each(|tended| tended.archive.sync());
         if let Err(error) = archives.and_then(|()| self.views.retire()) {
             self.full = is_full(&error);
-            self.views.note(Some(format!("syncing at the end: {error}")));
+            self.views.note(format!("syncing at the end: {error}"));
             return false;
         }
         for tended in self.tended.iter().filter(ends) {

@@ -3,6 +3,7 @@
 
 use crate::disk::{Disk, read_small, replace_small};
 use crate::sealed::{self, Unsealed};
+use crate::sys::file::may_pass;
 use crate::view::ViewSet;
 use crate::view::intent::IntentPage;
 use crate::view::names::SUFFIX;
@@ -16,16 +17,23 @@ const VERSION: u32 = 1;
 const BYTES_MAX: usize = 16 << 20;
 
 /// Tells `set` of those views that still have files. What is not known of old views leaves their backups alone.
-pub(super) fn adopt<D: Disk, P: IntentPage>(set: &mut ViewSet<D, P>, dir: &D, journals: &D) {
+///
+/// # Errors
+/// When it could not be looked at: what is not adopted now would be missing from the file that is written next.
+pub(super) fn adopt<D: Disk, P: IntentPage>(set: &mut ViewSet<D, P>, dir: &D, journals: &D) -> io::Result<()> {
     let mut stems = HashSet::new();
-    let listed = dir.list(&mut |name| {
+    dir.list(&mut |name| {
         stems.extend(name.rfind(SUFFIX).and_then(|end| name.get(..end)).map(str::to_owned));
-    });
-    let bytes = listed.and_then(|()| read_small(journals, NAMES, BYTES_MAX)).ok().flatten().unwrap_or_default();
+    })?;
+    let bytes = match read_small(journals, NAMES, BYTES_MAX) {
+        Err(error) if may_pass(&error) => return Err(error),
+        read => read.ok().flatten().unwrap_or_default(),
+    };
     let names = decode(&bytes).unwrap_or_default().lines();
     for name in names.filter(|name| stems.contains(*name)) {
         set.adopt(name);
     }
+    Ok(())
 }
 
 /// The names in the bytes of the file.

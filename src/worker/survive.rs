@@ -7,6 +7,7 @@ use super::cursor::{load, save};
 use crate::clock::ticks::unix_ns as now_ns;
 use crate::disk::Disk;
 use crate::sys::boot::boot_id;
+use crate::sys::file::may_pass;
 use crate::view::intent::{IntentPage, Stamp, stamp, wipe};
 use crate::view::{Checkpoint, Config, Progress, Restored, ViewSet};
 use std::io;
@@ -38,7 +39,10 @@ pub(super) fn open_in<D: Disk, P: IntentPage>(
     mut page: P,
     config: Config,
 ) -> io::Result<Stood<D, P>> {
-    let loaded = load(journals);
+    let loaded = match load(journals) {
+        Err(error) if may_pass(&error) => return Err(error),
+        loaded => loaded,
+    };
     let found = stamp(&page);
     let newer = loaded.as_ref().is_ok_and(|last| last.as_ref().is_some_and(|last| last.epoch != found.epoch));
     let stale = newer || (found.boot != boot && found != Stamp::default());

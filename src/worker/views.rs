@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::reader::record::{Body, Position};
 use crate::shm::folder::private_folder;
 use crate::shm::journal::{confirm_rendered, mark_rendered};
+use crate::sys::file::may_pass;
 use crate::view::{
     Checkpoint, Config as ViewsConfig, Cursor, Events, Job, JobResult, Progress, Push, ViewId, ViewSet, ViewState,
 };
@@ -159,6 +160,8 @@ impl<D: Disk> Views<D> {
                 let opened = private_folder(folder, room.group).and_then(|()| Page::open(folder, &room));
                 match (opened, &self.own) {
                     (Ok(page), _) => page,
+                    // An anonymous page is for memory that cannot be had; the next look finds the one that is there.
+                    (Err(error), _) if may_pass(&error) => return Err(error),
                     (Err(error), Some(own)) => {
                         own.say(format!("the views are not exact over a crash: no page in shared memory: {error}"));
                         Page::anonymous(room.bytes)?
@@ -170,7 +173,7 @@ impl<D: Disk> Views<D> {
         };
         let Stood { mut set, last, said } = survive::open(&self.disk, &self.journals, page, self.config.clone())?;
         self.said.extend(said);
-        names::adopt(&mut set, &*self.disk, &self.journals);
+        names::adopt(&mut set, &*self.disk, &self.journals)?;
         let feed = Feed::new(self.own.as_ref(), &self.dir, set.cursor())?;
         // The next cursor lacks them: without the file they would be rendered again after a loss of power.
         feed.passed_over().iter().try_for_each(|process| confirm_rendered(&self.journals, process))?;
@@ -415,9 +418,17 @@ impl<D: Disk> Views<D> {
         Ok(())
     }
 
+    /// What was met so far is no trouble of the next attempt.
+    pub(super) fn forget_trouble(&mut self) {
+        self.trouble = None;
+        if let Some(elected) = &mut self.elected {
+            elected.save_error = None;
+        }
+    }
+
     /// Remembers what went wrong, for health.
-    pub(super) fn note(&mut self, trouble: Option<String>) {
-        self.trouble = trouble;
+    pub(super) fn note(&mut self, trouble: String) {
+        self.trouble = Some(trouble);
     }
 }
 
@@ -549,7 +560,12 @@ impl<D: Disk> Elected<D> {
 
     /// Saves how far the views are; says whether all of it was told.
     fn save(&mut self, journals: &D, clean: bool) -> io::Result<bool> {
-        survive::checkpoint(&mut self.set, &mut self.last, journals, clean)
+        let saved = survive::checkpoint(&mut self.set, &mut self.last, journals, clean)?;
+        if saved {
+            // It makes up for one that could not be made before lines.
+            self.save_error = None;
+        }
+        Ok(saved)
     }
 
     /// Without this checkpoint a power loss could have lines doubled, which is better than to withhold them.

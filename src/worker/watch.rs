@@ -6,6 +6,7 @@
 //! | definitions | mapped anew, the writer has them appended again |
 //! | live segment | the writer gives it up; mapped anew when it is archived and nobody has it |
 //! | ring | its thread takes another; when the writer has accounted for it, its memory is given up |
+//! | clock page | made again by the first process that comes, mapped anew by all |
 //!
 //! Whoever faults where a file was truncated goes on at once, on memory of the handler's ([`fault`](crate::sys::fault)). This
 //! here comes after, on the worker's thread: it makes files again, so that what is logged outlives the process again.
@@ -31,7 +32,8 @@ pub(super) fn mend(core: &Core, again: bool) -> io::Result<()> {
         look(core, folder);
     }
     core.pool.retire(&core.memory);
-    let done = [control(core), health(core), table(core), segments(core)];
+    let clock = if again { clock(core, folder) } else { Ok(()) };
+    let done = [control(core), health(core), table(core), segments(core), clock];
     done.into_iter().find(Result::is_err).unwrap_or(Ok(()))
 }
 
@@ -102,6 +104,22 @@ fn table(core: &Core) -> io::Result<()> {
         core.table.mend();
     }
     Ok(())
+}
+
+/// Nothing that is logged stands there, so crash survival does not depend on it.
+fn clock(core: &Core, folder: &Path) -> io::Result<()> {
+    let (Some(page), Some(all)) = (&core.clock_page, folder.parent()) else { return Ok(()) };
+    match page.mend(all, core.memory.group()) {
+        // The folder of all is gone, and with it everything that could be shared.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        mended => {
+            if mended? {
+                core.memory
+                    .say("the clock page was truncated or removed by somebody else, and is shared again".to_owned());
+            }
+            Ok(())
+        }
+    }
 }
 
 fn segments(core: &Core) -> io::Result<()> {

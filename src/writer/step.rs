@@ -115,7 +115,7 @@ pub(crate) struct Writer {
     pub(crate) journal: Journal,
     pub(super) anchors: Anchors,
     /// What time a tick is for all processes of the directory; `None` where this one keeps its time alone.
-    pub(super) clock: Option<ClockPage>,
+    pub(super) clock: Option<Arc<ClockPage>>,
     pub(super) definitions: Definitions,
     pub(super) lanes: Vec<Lane>,
     pub(super) pace: Pace,

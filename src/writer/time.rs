@@ -5,6 +5,7 @@ use crate::clock::anchor::{Anchor, Anchors};
 use crate::segment::append::frame_bytes;
 use crate::shm::clock_page::ClockPage;
 use crate::shm::control::AnchorWords;
+use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
 /// Bytes of the anchors that are taken at once.
@@ -12,7 +13,7 @@ const ANCHORS_BYTES: usize = 2 * frame_bytes(16);
 
 impl Writer {
     /// Keeps time with all that have the page.
-    pub(crate) fn with_clock(mut self, clock: Option<ClockPage>) -> Self {
+    pub(crate) fn with_clock(mut self, clock: Option<Arc<ClockPage>>) -> Self {
         self.clock = clock;
         self
     }
@@ -48,7 +49,7 @@ impl Writer {
     ) {
         let number = self.anchors.line().number;
         let known =
-            self.clock.as_ref().filter(|_| is_news).and_then(ClockPage::read).filter(|line| line.number > number);
+            self.clock.as_deref().filter(|_| is_news).and_then(ClockPage::read).filter(|line| line.number > number);
         match (known, &self.clock) {
             (Some(line), _) => self.anchors.hear(line),
             (None, Some(clock)) if is_due => publish_next(clock, &mut self.anchors, now, self.pace.anchor_busy, sample),

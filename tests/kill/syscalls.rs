@@ -58,6 +58,13 @@ const REFUSALS: [(&str, &str); 14] = [
     ("getdents64", "EIO"),
     ("statx", "EIO"),
 ];
+/// What once failed: tried in every run.
+const KNOWN: [(&str, &str); 2] = [
+    // Recovery took a control page at which it could not look for a damaged one.
+    ("recover", "statx:error=EIO:when=9"),
+    // A checkpoint that could not be made before the first lines was a trouble that nothing ended, and so was closing.
+    ("short", "fdatasync:error=EIO:when=2"),
+];
 /// Holds the thread at the end of the call, in microseconds: it is killed there before its next instruction.
 const HOLD: &str = "delay_exit=60000000";
 /// So long a thread stands still only when it is held.
@@ -73,7 +80,11 @@ fn strace(injection: &str, logs: &Path) -> Command {
     let injection = appended.as_deref().unwrap_or(injection);
     let call = injection.split(':').next().unwrap();
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"]);
+    command.args(["-f", "-qq", "-o", "/dev/null"]);
+    // Stops at the wanted calls only, which is faster; but strace 6.1 then delivers no signal that it injects.
+    if !injection.contains("signal=") {
+        command.arg("--seccomp-bpf");
+    }
     command.args([format!("--trace={call}"), format!("--inject={injection}")]);
     if appended.is_some() {
         command.arg("-P").arg(logs.join("load.log"));
@@ -137,7 +148,7 @@ fn inject(role: &str, injection: &str) -> ExitStatus {
         status.is_some()
     });
     if is_sweep() {
-        println!("{role} with inject={injection}: {:?} after {:?}", status, begin.elapsed());
+        println!("{role} with inject={injection}: {status:?} after {:?}", begin.elapsed());
     }
     place.recover();
     place.check(&format!("{role} with inject={injection}"));
@@ -158,18 +169,24 @@ fn kills(role: &str, how: &str) {
     if !can_trace() {
         return;
     }
-    let mut dice = Dice::new("kills at system calls");
-    let injection = |call: &str, number: u64| format!("{call}:{how}:when={number}");
+    let mut dice = Dice::new(&format!("{role}: {how}"));
+    let is_killed =
+        |call: &str, number: u64| inject(role, &format!("{call}:{how}:when={number}")).signal() == Some(libc::SIGKILL);
+    let mut killed = 0;
     if is_sweep() {
         for call in CALLS.into_iter().filter(|call| is_swept(call)) {
-            let whole = (1..).find(|number| inject(role, &injection(call, *number)).signal() != Some(libc::SIGKILL));
-            println!("{role}: {how} at each of {} times {call}", whole.unwrap() - 1);
+            let times = (1..).find(|number| !is_killed(call, *number)).unwrap() - 1;
+            println!("{role}: {how} at each of {times} times {call}");
+            killed += times;
         }
-        return;
-    }
-    for _ in 0..8 {
-        let call = CALLS[dice.below(CALLS.len() as u64) as usize];
-        inject(role, &injection(call, 1 + dice.below(SAMPLE_MAX)));
+        println!("{role}: {how}: killed {killed} times");
+    } else {
+        for _ in 0..8 {
+            let call = CALLS[dice.below(CALLS.len() as u64) as usize];
+            killed += u64::from(is_killed(call, 1 + dice.below(SAMPLE_MAX)));
+        }
+        // Threads make few of some calls.
+        assert!(killed >= 2, "of 8 runs, {killed} were killed: the injection does not work");
     }
 }
 
@@ -177,7 +194,7 @@ fn refusals(role: &str) {
     if !can_trace() {
         return;
     }
-    let mut dice = Dice::new("refused system calls");
+    let mut dice = Dice::new(&format!("{role}: refused"));
     for (call, error) in REFUSALS {
         let numbers = match is_sweep() {
             true if is_swept(call) => 1..=SWEEP_MAX,
@@ -188,11 +205,22 @@ fn refusals(role: &str) {
             _ => continue,
         };
         for number in numbers {
-            let status = inject(role, &format!("{call}:error={error}:when={number}"));
-            // Closing works at the next attempt. 101 and 127: what comes before `start` was refused, or the loading.
-            let known = [Some(0), Some(REFUSED), Some(101), Some(127)].contains(&status.code());
-            assert!(known || status.signal() == Some(libc::SIGABRT), "{call} {error} {number}: {status:?}");
+            refuse(role, &format!("{call}:error={error}:when={number}"));
         }
+    }
+}
+
+fn refuse(role: &str, injection: &str) {
+    let status = inject(role, injection);
+    // Closing works at the next attempt. 101 and 127: what comes before `start` was refused, or the loading.
+    let known = [Some(0), Some(REFUSED), Some(101), Some(127)].contains(&status.code());
+    assert!(known || status.signal() == Some(libc::SIGABRT), "{injection}: {status:?}");
+}
+
+#[test]
+fn what_once_failed_is_refused_again() {
+    if can_trace() {
+        KNOWN.into_iter().for_each(|(role, injection)| refuse(role, injection));
     }
 }
 
