@@ -52,13 +52,13 @@ fn code(report: &Report) -> u8 {
     }
 }
 
-fn unix_ns() -> i64 {
+pub(crate) fn unix_ns() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// How it is now, judged by how it was.
-fn now(dir: &Path, before: Option<&Report>) -> io::Result<Report> {
+pub(crate) fn now(dir: &Path, before: Option<&Report>) -> io::Result<Report> {
     let found = look(dir)?;
     let judge = |vitals: Vitals| {
         let before = before.and_then(|before| before.process(&vitals.process));
@@ -69,7 +69,7 @@ fn now(dir: &Path, before: Option<&Report>) -> io::Result<Report> {
 }
 
 /// What the programs stored last; `None` where they stored nothing.
-fn stored(dir: &Path) -> io::Result<Option<Report>> {
+pub(crate) fn stored(dir: &Path) -> io::Result<Option<Report>> {
     let path = dir.join(report::FILE);
     let wrong = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
     let file = match std::fs::File::open(&path) {

@@ -102,7 +102,11 @@ Examples:
   tacho export --format ecs --since today -O today.json
   tacho export --format text -O whole.log.gz            compressed, by its name")]
     Export(Export),
-    /// Give back the space of giant logs that other programs left or still write
+    /// Give back space: old archives and backups of our own, giant logs of other programs
+    ///
+    /// With --vacuum-size, --vacuum-time and --vacuum-files the oldest archived segments of journals and backups of views are
+    /// deleted; several must all hold. What is being written, what is not in the views yet, and what is not known to be ours
+    /// is never deleted, nor are the archives of `tacho archive`. The programs that log there may run meanwhile.
     ///
     /// With --emergency, log files of other programs below the log directory, or below the given paths, that are larger
     /// than --larger-than go compressed to `archive/emergency_(UTC time)/` in the log directory. Piece by piece: compressed,
@@ -111,13 +115,18 @@ Examples:
     ///
     /// Where every program that writes the file appends to it, the file's beginning is taken off (the file gets shorter);
     /// else a hole comes in its place (the size stays, the space is free). Where the file system can do neither, the file is
-    /// emptied, if no program has it open, or with --truncate. Files of Tachograph itself are never touched.
+    /// emptied, if no program has it open, or with --truncate. Files of Tachograph itself are never touched by it.
     #[command(after_help = "\
 Examples:
-  tacho cleanup --emergency --dry-run                  what would be done in ./logs
+  tacho cleanup --vacuum-size 500MB --dry-run          what would be deleted of ./logs
+  tacho cleanup --vacuum-time 30d                      nothing that is older than thirty days
+  tacho cleanup --vacuum-size 2GB --vacuum-files 1000  both
+  tacho cleanup --emergency --dry-run                  which giant logs there are in ./logs
   tacho cleanup --emergency /var/log/bot/bot.log       this file, whatever its size
   tacho -D /var/log/bot cleanup --emergency --larger-than 1GB /opt/bot
-  zcat logs/archive/emergency_*/bot.log.gz | tail      what it held")]
+  zcat logs/archive/emergency_*/bot.log.gz | tail      what it held
+
+Exit status: 0 when it was done, or nothing was to be done; 2 when something went wrong.")]
     Cleanup(Cleanup),
     /// Archives: list, make, check, unpack, delete
     #[command(subcommand)]
@@ -178,6 +187,22 @@ Examples:
 
 Exit status: 0 ok, 1 warning, 2 critical, 3 when nothing was found or nothing could be read.")]
     Health(Health),
+    /// Watch the programs that log to the directory, on the whole screen
+    ///
+    /// Rates, lags, rings, disk, findings and the last warnings; per target and per process. Looks every so many SECONDS.
+    /// The programs notice nothing, and need not live: of a directory without live memory, health.json and the journals are
+    /// shown. With --once the first page is written as text, or everything as JSON: two looks, so many SECONDS apart.
+    ///
+    /// Keys: q ends, Tab and arrows turn the pages and scroll, p pauses, ? helps.
+    #[command(after_help = "\
+Examples:
+  tacho monitor                                all processes of ./logs, every second
+  tacho -D /var/log/bot monitor 5              every five seconds
+  tacho monitor --once                         the first page, as text
+  tacho monitor --once --json | jq '.targets[:3]'
+
+Exit status: 0 ok; with --once, 1 when no process is known there; 2 when something went wrong; 128 and its number after a signal.")]
+    Monitor(Monitor),
     /// Change levels of running programs
     ///
     /// TARGET=LEVEL for a target and what is below it, LEVEL alone for all that have none of their own; several with commas. Holds
@@ -384,6 +409,25 @@ pub(crate) struct Health {
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "5", require_equals = false,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) watch: Option<u32>,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Monitor {
+    /// How long between two looks
+    #[arg(value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub(crate) seconds: Duration,
+    /// Look once, and end; for scripts
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// One JSON object
+    #[arg(long, requires = "once")]
+    pub(crate) json: bool,
+}
+
+/// Seconds, such as `1` or `0.5`.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.1..=3600.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| format!("{text:?} is no number of seconds from 0.1 to 3600"))
 }
 
 #[derive(clap::Args, Debug)]
