@@ -1,12 +1,12 @@
 //! What `tacho cleanup` is told.
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use std::path::PathBuf;
 use std::time::Duration;
 use tachograph::units::{parse_bytes, parse_span};
 
 #[derive(Args, Debug)]
-#[group(id = "what", required = true, multiple = true)]
+#[command(group(ArgGroup::new("what").required(true).multiple(true)))]
 pub(crate) struct Cleanup {
     /// Delete the oldest archived segments and backups until they take no more than this
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, group = "what", conflicts_with = "emergency")]

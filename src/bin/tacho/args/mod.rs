@@ -16,7 +16,11 @@ use tachograph::Level;
 
 /// Read what Tachograph recorded: live, after a crash, or from a copy.
 #[derive(Parser, Debug)]
-#[command(name = "tacho", version, max_term_width = 100)]
+#[command(name = "tacho", version, max_term_width = 100, after_help = "\
+Data goes to standard output, talk to standard error. Every command has examples: tacho COMMAND --help.
+
+Exit status, unless the help of a command says otherwise: 0 when it was done, 1 when nothing was found, 2 when something
+went wrong. A reader that closes the pipe has seen enough: 0.")]
 pub(crate) struct Args {
     /// Log directory
     #[arg(short = 'D', long, value_name = "DIR", env = "TACHO_DIR", default_value = "logs", global = true)]
@@ -38,7 +42,9 @@ Examples:
   tacho cat -u order_watcher --since -10min    one component, the last ten minutes
   tacho cat -g 'order_id=42\\b' -o json | jq .  what was said of an order, as JSON
   tacho cat -u dashboard::stdout -o raw        what a program of `tacho run` printed
-  tacho cat saved/00000042.seg.gz              a segment that was copied alone")]
+  tacho cat saved/00000042.seg.gz              a segment that was copied alone
+
+Exit status: 0, also when nothing was found; 2 when something could not be read, and the rest was shown.")]
     Cat(Cat),
     /// Show the last records, and follow what comes
     #[command(after_help = "\
@@ -47,7 +53,9 @@ Examples:
   tacho tail -f                   and all that come, before they are on disk
   tacho tail -n 100 -p error      the last hundred errors
   tacho tail -f -u feed -u risk   two components
-  tacho tail -n 0 -f -o raw       messages alone, from now on")]
+  tacho tail -n 0 -f -o raw       messages alone, from now on
+
+Exit status: 0, also when nothing was found; 2 when something could not be read, and the rest was shown.")]
     Tail(Tail),
     /// Search the journal: regular expressions, and fields by value
     ///
@@ -90,7 +98,9 @@ Examples:
   tacho stat                            targets, levels and the twenty busiest call sites
   tacho stat --by site --top 5 --since -1h
   tacho stat --by minute -u order_watcher
-  tacho stat --json | jq '.by_target[0]'")]
+  tacho stat --json | jq '.by_target[0]'
+
+Exit status: 0, also when nothing was found; 2 when something could not be read.")]
     Stat(Stat),
     /// Write the journal, or a part of it, in another format
     ///
@@ -100,7 +110,9 @@ Examples:
 Examples:
   tacho export --format csv --columns order_id,price,quantity -u order_watcher > orders.csv
   tacho export --format ecs --since today -O today.json
-  tacho export --format text -O whole.log.gz            compressed, by its name")]
+  tacho export --format text -O whole.log.gz            compressed, by its name
+
+Exit status: 0, also when nothing was found; 2 when something could not be read or written.")]
     Export(Export),
     /// Give back space: old archives and backups of our own, giant logs of other programs
     ///
@@ -243,7 +255,9 @@ Examples:
   tacho run --component dashboard -- python dashboard.py --port 8080
   tacho run --component feed --config tachograph.toml -- ./feed
   tacho run --component build --tee --stderr-level info -- make -j8
-  tacho cat -u build::stdout -o raw            what it printed, byte for byte")]
+  tacho cat -u build::stdout -o raw            what it printed, byte for byte
+
+Exit status: that of the program, or 125, 126, 127, 128 and the signal's number, as said above.")]
     Run(Run),
     /// Log what comes on standard input, a record for each line
     ///
@@ -258,14 +272,18 @@ Examples:
   python dashboard.py 2>&1 | tacho pipe --component dashboard
   journalctl -f -o cat -u nginx | tacho pipe --component nginx
   zcat old.log.gz | tacho -D /var/log/bot pipe --component old --level debug
-  tacho cat -u old -o raw                      the same again, byte for byte")]
+  tacho cat -u old -o raw                      the same again, byte for byte
+
+Exit status: 0 at the end of the input, 128 and its number after a signal, 2 when something could not be logged.")]
     Pipe(Ingest),
     /// Write completions for a shell to standard output
     #[command(after_help = "\
 Examples:
   tacho completions bash > ~/.local/share/bash-completion/completions/tacho
   tacho completions zsh > ~/.zfunc/_tacho
-  tacho completions fish > ~/.config/fish/completions/tacho.fish")]
+  tacho completions fish > ~/.config/fish/completions/tacho.fish
+
+Exit status: 0.")]
     Completions {
         /// Which shell
         #[arg(value_enum)]
@@ -276,7 +294,9 @@ Examples:
 Examples:
   tacho man | man -l -                        the page of tacho itself
   tacho man grep | man -l -                   the page of a command
-  tacho man --to /usr/local/share/man/man1    all of them, as files")]
+  tacho man --to /usr/local/share/man/man1    all of them, as files
+
+Exit status: 0; 2 when there is no such command, or a page cannot be written.")]
     Man {
         /// The page of this command
         #[arg(value_name = "COMMAND", conflicts_with = "to")]
@@ -318,7 +338,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
     pub(crate) stderr_level: Level,
     /// The program and its arguments
-    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
     pub(crate) command: Vec<OsString>,
 }
 
@@ -336,12 +356,18 @@ Examples:
   tacho config show                                   the defaults
   tacho config show --preset trading-bot kraken_bot   a preset, as a file to begin with
   tacho config show --preset trading-platform order_watcher dashboard
-  tacho config show tacho.toml                        a file, with all that it leaves open")]
+  tacho config show tacho.toml                        a file, with all that it leaves open
+
+Exit status: 0; 1 when the configuration is refused, 2 when the file cannot be read.")]
     Show(ShowConfig),
     /// Whether a program could start with a configuration file
     ///
     /// Exit status: 0 when it could, 1 when the configuration is refused, with the option and its line, 2 when the file cannot be
     /// read.
+    #[command(after_help = "\
+Examples:
+  tacho config check tacho.toml
+  tacho config check tacho.toml && systemctl restart bot")]
     Check(CheckConfig),
 }
 
@@ -395,6 +421,9 @@ pub(crate) struct Recover {
     /// The directory of the shared-memory file system that the loggers use
     #[arg(long, value_name = "DIR", default_value = "/dev/shm")]
     pub(crate) shm_dir: PathBuf,
+    /// One JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(clap::Args, Debug)]
