@@ -35,7 +35,8 @@ pub fn parse_span(text: &str) -> Result<Duration, String> {
     let of_days = || -> Option<jiff::SignedDuration> {
         let span: jiff::Span = text.parse().ok()?;
         let days = i64::from(span.get_years()) * YEAR_S + i64::from(span.get_months()) * MONTH_S;
-        let rest = span.try_years(0).ok()?.try_months(0).ok()?.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
+        let rest =
+            span.try_years(0).ok()?.try_months(0).ok()?.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
         rest.checked_add(jiff::SignedDuration::from_secs(days))
     };
     let span = text.parse().ok().or_else(of_days).ok_or_else(wrong)?;

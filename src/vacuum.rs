@@ -91,9 +91,8 @@ pub struct Limits {
 /// the limits. What grows does not count. Pure.
 pub fn choose<'a>(files: &'a [Candidate], limits: &Limits, now_unix_ns: i64) -> Vec<&'a Candidate> {
     let finished = files.iter().filter(|file| file.spared != Some(Spared::Active));
-    let (mut bytes, mut count) = finished.fold((0_u64, 0_usize), |(bytes, count), file| {
-        (bytes.saturating_add(file.bytes), count.saturating_add(1))
-    });
+    let (mut bytes, mut count) = finished
+        .fold((0_u64, 0_usize), |(bytes, count), file| (bytes.saturating_add(file.bytes), count.saturating_add(1)));
     let age_max = limits.age.map(|age| i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
     let mut free: Vec<&Candidate> = files.iter().filter(|file| file.spared.is_none()).collect();
     free.sort_by(|a, b| a.last_unix_ns.cmp(&b.last_unix_ns));
@@ -208,7 +207,9 @@ fn segments(
         let compressing = names.iter().any(|other| *other == format!("{name}.gz.tmp"));
         let spared = match () {
             () if newest == Some(number) && (lives || !rendered) => Some(Spared::Active),
-            () if !(rendered && !lives || first_needed.is_some_and(|first| number < first)) => Some(Spared::NotRendered),
+            () if !(rendered && !lives || first_needed.is_some_and(|first| number < first)) => {
+                Some(Spared::NotRendered)
+            }
             () if compressing => Some(Spared::InWork),
             () => None,
         };
@@ -258,7 +259,8 @@ fn backups(dir: &Path, disk: &RealDisk, synced_ns: i64, found: &mut Vec<Candidat
         let candidates = parts.into_iter().map(|(part, name, stat)| {
             let plain = matches!(part, Part::Plain(_));
             // Behind the last sync stands what a loss of power could take back.
-            let spared = (plain && (compressing.contains(&view) || stat.mtime_ns >= synced_ns)).then_some(Spared::InWork);
+            let spared =
+                (plain && (compressing.contains(&view) || stat.mtime_ns >= synced_ns)).then_some(Spared::InWork);
             Candidate {
                 path: dir.join(&name),
                 kind: Kind::Backup,
@@ -340,7 +342,8 @@ mod tests {
 
     #[test]
     fn the_oldest_backup_of_a_view_comes_first() {
-        let names = ["x.log.1", "x.2026-02-01T00-00-00.log.gz", "x.log.10.gz", "x.2026-01-01T00-00-00.log", "x.log.2.gz"];
+        let names =
+            ["x.log.1", "x.2026-02-01T00-00-00.log.gz", "x.log.10.gz", "x.2026-01-01T00-00-00.log", "x.log.2.gz"];
         let mut parts: Vec<Part> = names.iter().map(|name| Part::parse("x.log", name).unwrap()).collect();
         parts.sort_by_key(|part| std::cmp::Reverse(place(*part)));
         let sorted: Vec<String> = parts.iter().map(|part| part.of("x.log")).collect();

@@ -176,7 +176,6 @@ fn what_cannot_be_read_is_named() {
         (&["archive", "cleanup", "--keep", "0"], 2, "manifest.json"),
         (&["cleanup", "--vacuum-files", "0"], 2, "logs"),
         (&["verify"], 2, "c/00000001.seg"),
-        (&["recover"], 2, "cursor"),
         (&["config", "show", "/"], 2, "/"),
         (&["config", "check", "/"], 2, "/"),
         (&["cat", "/"], 2, "/"),
@@ -241,7 +240,8 @@ fn every_report_has_a_schema_number() {
         &["monitor", "0.1", "--once", "--json"],
     ] {
         let (_, out, err) = said(&place.dir(), command);
-        let report: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{command:?}: {error}: {out}{err}"));
+        let report: Value =
+            serde_json::from_str(&out).unwrap_or_else(|error| panic!("{command:?}: {error}: {out}{err}"));
         assert!(report["schema"].as_u64().is_some_and(|number| number >= 1), "{command:?}: {out}");
         assert_eq!(out.lines().count(), 1, "{command:?}: one line");
     }
@@ -272,7 +272,10 @@ fn every_help_has_examples_and_exit_statuses() {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
         let (status, help, _) = said(Path::new("."), &[&words[..], &["--help"]].concat());
         assert_eq!(status, 0);
-        assert!(help.contains("Examples:") && help.contains(&format!("tacho {}", words.join(" "))), "{words:?}: {help}");
+        assert!(
+            help.contains("Examples:") && help.contains(&format!("tacho {}", words.join(" "))),
+            "{words:?}: {help}"
+        );
         assert!(help.contains("Exit status: "), "{words:?}: {help}");
         assert!(help.lines().all(|line| line.chars().count() <= 120), "{words:?}: {help}");
     }

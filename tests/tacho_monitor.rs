@@ -322,4 +322,3 @@ fn child_that_panics_on_the_screen() {
     screen.terminal.draw(|_| ()).unwrap();
     panic!("on purpose");
 }
-

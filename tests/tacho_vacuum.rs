@@ -99,7 +99,9 @@ fn a_dry_run_says_what_would_go_and_exactly_that_goes_beside_a_living_logger() {
     // Compression would change names meanwhile.
     let guard = logged(config(&place).view_compress(false).archive_compress(false));
     let dir = place.dir();
-    until("some may go", || json(&dir, &["--vacuum-files", "0", "--dry-run"])["deleted"].as_array().unwrap().len() >= 5);
+    until("some may go", || {
+        json(&dir, &["--vacuum-files", "0", "--dry-run"])["deleted"].as_array().unwrap().len() >= 5
+    });
     let foreign = [dir.join("feed.log.old"), dir.join("feed.log.01"), dir.join("notes.txt"), dir.join("other.log.1")];
     foreign.iter().for_each(|path| fs::write(path, "not ours").unwrap());
     let before = files(&dir);

@@ -36,7 +36,11 @@ pub(crate) fn live_folders(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
         let (Ok(text), Ok(about)) = (read_text(&pointer), fs::symlink_metadata(&pointer)) else { continue };
         let live = PathBuf::from(text.trim_end());
         let theirs = fs::symlink_metadata(&live).is_ok_and(|there| there.is_dir() && there.uid() == about.uid());
-        if live.is_absolute() && live.file_name() == Some(entry.file_name().as_os_str()) && theirs && !is_elsewhere(&entry.path(), &live) {
+        if live.is_absolute()
+            && live.file_name() == Some(entry.file_name().as_os_str())
+            && theirs
+            && !is_elsewhere(&entry.path(), &live)
+        {
             folders.push((name, live));
         }
     }

@@ -242,7 +242,13 @@ fn process(out: &mut String, checked: &Checked) -> std::fmt::Result {
     };
     writeln!(out, "  memory    {memory}; survives kill -9: {survives}")?;
     let up = u64::try_from(vitals.taken_unix_ns.saturating_sub(vitals.started_unix_ns) / 1_000_000_000).unwrap_or(0);
-    writeln!(out, "  process   {} with library {}, logger started {} before", vitals.pid, vitals.version, human::seconds(up))?;
+    writeln!(
+        out,
+        "  process   {} with library {}, logger started {} before",
+        vitals.pid,
+        vitals.version,
+        human::seconds(up)
+    )?;
     if !vitals.remarks.is_empty() {
         writeln!(out, "  remark    {}", vitals.remarks)?;
     }

@@ -16,11 +16,16 @@ use tachograph::Level;
 
 /// Read what Tachograph recorded: live, after a crash, or from a copy.
 #[derive(Parser, Debug)]
-#[command(name = "tacho", version, max_term_width = 100, after_help = "\
+#[command(
+    name = "tacho",
+    version,
+    max_term_width = 100,
+    after_help = "\
 Data goes to standard output, talk to standard error. Every command has examples: tacho COMMAND --help.
 
 Exit status, unless the help of a command says otherwise: 0 when it was done, 1 when nothing was found, 2 when something
-went wrong. A reader that closes the pipe has seen enough: 0.")]
+went wrong. A reader that closes the pipe has seen enough: 0."
+)]
 pub(crate) struct Args {
     /// Log directory
     #[arg(short = 'D', long, value_name = "DIR", env = "TACHO_DIR", default_value = "logs", global = true)]

@@ -33,7 +33,9 @@ pub(crate) fn run(args: &Args, monitor: &Monitor) -> io::Result<ExitCode> {
         return once(args, monitor, &mut looker);
     }
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-        return Err(invalid("monitor draws on a terminal, and this is none; in scripts: tacho monitor --once --json".to_owned()));
+        return Err(invalid(
+            "monitor draws on a terminal, and this is none; in scripts: tacho monitor --once --json".to_owned(),
+        ));
     }
     let warnings = Warnings::follow(talk::open(&args.dir)?)?;
     let mut screen = Screen::open()?;

@@ -203,11 +203,8 @@ impl Model {
     pub(crate) fn new(before: Option<&Look>, now: &Look, warnings: Vec<Warning>) -> Self {
         let before = before.filter(|before| before.source == Source::Live && now.source == Source::Live);
         let report = &now.report;
-        let pairs: Vec<Pair<'_>> = report
-            .processes
-            .iter()
-            .map(|checked| Pair::new(before.map(|before| &before.report), checked))
-            .collect();
+        let pairs: Vec<Pair<'_>> =
+            report.processes.iter().map(|checked| Pair::new(before.map(|before| &before.report), checked)).collect();
         let mut findings: Vec<FindingRow> = report.processes.iter().flat_map(findings_of).collect();
         findings.sort_by_key(|row| (Reverse(row.state), Reverse(row.since_unix_ns)));
         let mut rings: Vec<RingRow> = report.processes.iter().flat_map(rings_of).collect();
@@ -266,9 +263,8 @@ impl<'a> Pair<'a> {
 
     fn flow(&self, value: impl Fn(&Vitals) -> u64) -> Flow {
         let count = value(&self.checked.vitals);
-        let per_s = self.before.map(|(before, seconds)| {
-            count.saturating_sub(before.map_or(0, &value)) as f64 / seconds
-        });
+        let per_s =
+            self.before.map(|(before, seconds)| count.saturating_sub(before.map_or(0, &value)) as f64 / seconds);
         Flow { count, per_s }
     }
 
@@ -428,7 +424,10 @@ mod tests {
         let now = look(12, vec![vitals("p", 12, 300), vitals("q", 12, 50)]);
         let model = Model::new(Some(&before), &now, Vec::new());
         assert_eq!(model.interval_s, Some(2.0));
-        assert_eq!(model.processes.iter().map(|row| row.sums.records.per_s).collect::<Vec<_>>(), [Some(100.0), Some(25.0)]);
+        assert_eq!(
+            model.processes.iter().map(|row| row.sums.records.per_s).collect::<Vec<_>>(),
+            [Some(100.0), Some(25.0)]
+        );
         assert_eq!(model.sums.records, Flow { count: 350, per_s: Some(125.0) });
         assert_eq!(model.sums.journal_bytes, Flow { count: 3500, per_s: Some(1250.0) });
         let targets: Vec<_> = model.targets.iter().map(|row| (row.name.as_str(), row.records)).collect();

@@ -8,7 +8,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Color;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, LineGauge, Paragraph, Row, Sparkline, Table, Wrap};
+use ratatui::widgets::{Block, LineGauge, Padding, Paragraph, Row, Sparkline, Table, Wrap};
 use tachograph::health::check;
 
 /// Rows of the boxes above.
@@ -31,9 +31,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model, state: &mut
     warnings(frame, bottom, model);
 }
 
+fn boxed(title: &str) -> Block<'_> {
+    Block::bordered().title(title).padding(Padding::horizontal(1))
+}
+
 fn records(frame: &mut Frame<'_>, area: Rect, model: &Model, state: &State) {
     let sums = &model.sums;
-    let block = Block::bordered().title(" Records ");
+    let block = boxed(" Records ");
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let [text, curve] = Layout::vertical([Constraint::Length(4), Constraint::Min(0)]).areas(inner);
@@ -44,13 +48,13 @@ fn records(frame: &mut Frame<'_>, area: Rect, model: &Model, state: &State) {
     };
     let lines = vec![
         Line::from(format!(
-            "{:>8}/s  {:>10}/s  lines {:>8}/s",
+            "{:>7}/s  {:>9}/s  {:>7} lines/s",
             per_s(sums.records.per_s),
             bytes_per_s(sums.journal_bytes.per_s),
             per_s(sums.lines.per_s)
         )),
         Line::from(format!(
-            "{:>8} in all  {} of journal",
+            "{:>7} in all  {} of journal",
             human::count(sums.records.count),
             human::bytes(sums.journal_bytes.count)
         )),
@@ -79,7 +83,7 @@ fn levels(model: &Model) -> String {
 }
 
 fn waits(frame: &mut Frame<'_>, area: Rect, model: &Model) {
-    let block = Block::bordered().title(" Lags, rings, disk ");
+    let block = boxed(" Lags, rings, disk ");
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let [text, ring, ring_text, disk, disk_text] = Layout::vertical([
@@ -157,7 +161,7 @@ fn targets(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     });
     let widths = [Constraint::Length(8), Constraint::Length(8), Constraint::Min(10)];
     let head = Row::new(["   rec/s", "  in all", "target"]).style(faint());
-    frame.render_widget(Table::new(rows, widths).header(head).block(Block::bordered().title(" Targets ")), area);
+    frame.render_widget(Table::new(rows, widths).header(head).block(boxed(" Targets ")), area);
 }
 
 fn findings(frame: &mut Frame<'_>, area: Rect, model: &Model) {
@@ -180,7 +184,7 @@ fn findings(frame: &mut Frame<'_>, area: Rect, model: &Model) {
             _ => "nothing was found",
         }));
     }
-    let block = Block::bordered().title(" Findings ");
+    let block = boxed(" Findings ");
     frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }).block(block), area);
 }
 
@@ -199,5 +203,5 @@ fn warnings(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     if lines.is_empty() {
         lines.push(Line::from("none").style(faint()));
     }
-    frame.render_widget(Paragraph::new(lines).block(Block::bordered().title(" Last warnings ")), area);
+    frame.render_widget(Paragraph::new(lines).block(boxed(" Last warnings ")), area);
 }

@@ -8,7 +8,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
 use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Cell, Paragraph, Row, Table, Wrap};
+use ratatui::widgets::{Block, Cell, Padding, Paragraph, Row, Table, Wrap};
 use tachograph::health::check;
 use tachograph::health::vitals::Life;
 
@@ -63,7 +63,8 @@ fn table(
     let columns: Vec<&Column> = columns.iter().zip(&shown).filter(|(_, shown)| **shown).map(|(c, _)| c).collect();
     let room = usize::from(area.height.saturating_sub(3));
     let first = state.fit(rows.len(), room);
-    let place = if rows.len() > room { format!(" {}-{} of {} ", first + 1, first + room, rows.len()) } else { String::new() };
+    let place =
+        if rows.len() > room { format!(" {}-{} of {} ", first + 1, first + room, rows.len()) } else { String::new() };
     let cell = |(cell, Column(_, width, right)): (String, &&Column)| match (right, width) {
         (true, Constraint::Length(width)) => Cell::from(format!("{cell:>0$}", usize::from(*width))),
         _ => Cell::from(cell),
@@ -101,7 +102,8 @@ pub(super) fn processes(frame: &mut Frame<'_>, area: Rect, model: &Model, state:
             Life::Dead => "dead",
             Life::Closed => "closed",
         };
-        let style = if row.life == Life::Alive && row.state == check::State::Ok { Style::new() } else { of_state(row.state) };
+        let style =
+            if row.life == Life::Alive && row.state == check::State::Ok { Style::new() } else { of_state(row.state) };
         let cells = vec![
             shown.to_owned(),
             per_s(row.sums.records.per_s),
@@ -222,6 +224,10 @@ pub(super) fn health(frame: &mut Frame<'_>, area: Rect, model: &Model, state: &m
     // Lines that are wrapped take more rows than one; the last can be scrolled to all the same.
     let room = usize::from(area.height.saturating_sub(2)).min(lines.len()).max(1);
     let first = state.fit(lines.len(), room / 2);
-    let paragraph = Paragraph::new(lines).wrap(Wrap { trim: false }).scroll((u16::try_from(first).unwrap_or(u16::MAX), 0));
-    frame.render_widget(paragraph.block(Block::bordered().title(" Findings and errors ")), area);
+    let paragraph =
+        Paragraph::new(lines).wrap(Wrap { trim: false }).scroll((u16::try_from(first).unwrap_or(u16::MAX), 0));
+    frame.render_widget(
+        paragraph.block(Block::bordered().title(" Findings and errors ").padding(Padding::horizontal(1))),
+        area,
+    );
 }

@@ -13,7 +13,13 @@ fn model() -> Model {
         targets: (0..100)
             .map(|n| Named { name: format!("target_{n}"), records: flow(n, n as f64), bytes: flow(n * 10, 0.0) })
             .collect(),
-        processes: vec![ProcessRow { name: "bot".to_owned(), sums, segments: 8, segments_free: 7, ..ProcessRow::default() }],
+        processes: vec![ProcessRow {
+            name: "bot".to_owned(),
+            sums,
+            segments: 8,
+            segments_free: 7,
+            ..ProcessRow::default()
+        }],
         rings: vec![RingRow {
             thread: "feed".to_owned(),
             fill_bytes: 1 << 20,
@@ -67,13 +73,9 @@ fn the_first_page_tells_rates_lags_rings_disk_findings_and_warnings() {
 
 #[test]
 fn every_page_can_be_reached_and_shows_its_rows() {
-    for (key, part) in [
-        ('2', "7/8"),
-        ('3', "target_99"),
-        ('4', "feed"),
-        ('5', "limit at 94 %"),
-        ('6', "→ larger rings"),
-    ] {
+    for (key, part) in
+        [('2', "7/8"), ('3', "target_99"), ('4', "feed"), ('5', "limit at 94 %"), ('6', "→ larger rings")]
+    {
         let shown = screen(120, 110, &[KeyCode::Char(key)]);
         assert!(shown.contains(part), "{key}: {part:?} is missing:\n{shown}");
     }
