@@ -119,6 +119,7 @@ pub(crate) mod sys;
 pub mod testing;
 pub mod trading;
 pub mod units;
+pub mod vacuum;
 pub mod value;
 pub mod verify;
 pub mod view;

@@ -90,8 +90,9 @@ pub fn left_in_rings(dir: &Path) -> Vec<(String, u64)> {
 pub fn recover(dir: &Path, options: &Options) -> Result<Report, Error> {
     let journals = dir.join(JOURNAL);
     if !journals.is_dir() {
-        let advice = "give the directory that the program logs to";
-        return Err(Error::io("no journal is in", dir, io::ErrorKind::NotFound.into(), advice));
+        let advice = "give the directory that the program logs to with -D DIR, or set TACHO_DIR";
+        let error = io::Error::new(io::ErrorKind::NotFound, "no journal is in it");
+        return Err(Error::io("cannot recover", dir, error, advice));
     }
     let tenancy = if options.dry_run { None } else { Tenancy::join(&journals)? };
     let id = directory::identity(&journals)?;

@@ -8,6 +8,7 @@ use crate::shm::control_page::{ControlPage, HealthPage, Page};
 use crate::shm::directory::{JOURNAL, POINTER, read_text};
 use crate::shm::folder::{CONTROL, HEALTH, ring_name};
 use crate::shm::health_page;
+use crate::shm::journal;
 use crate::sys::file::open_regular;
 use std::fs;
 use std::io;
@@ -35,12 +36,26 @@ pub(crate) fn live_folders(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
         let (Ok(text), Ok(about)) = (read_text(&pointer), fs::symlink_metadata(&pointer)) else { continue };
         let live = PathBuf::from(text.trim_end());
         let theirs = fs::symlink_metadata(&live).is_ok_and(|there| there.is_dir() && there.uid() == about.uid());
-        if live.is_absolute() && live.file_name() == Some(entry.file_name().as_os_str()) && theirs {
+        if live.is_absolute()
+            && live.file_name() == Some(entry.file_name().as_os_str())
+            && theirs
+            && !is_elsewhere(&entry.path(), &live)
+        {
             folders.push((name, live));
         }
     }
     folders.sort_unstable();
     Ok(folders)
+}
+
+/// Whether the process of `live` logs to another directory, of which the one with the journal `folder` is a copy: it runs,
+/// and does not hold this folder.
+fn is_elsewhere(folder: &Path, live: &Path) -> bool {
+    let runs = || {
+        let control = open_regular(&live.join(CONTROL)).ok().flatten().and_then(|file| ControlPage::copy(&file).ok());
+        control.is_some_and(|page| page.identity.state.load(Ordering::Relaxed) == control::state::RUNNING)
+    };
+    owner(live) == Owner::Alive && runs() && journal::is_let_go(folder)
 }
 
 /// Looks at all processes of the log directory `dir`.

@@ -144,6 +144,11 @@ pub(crate) fn confirm_rendered<D: Disk>(journals: &D, process: &str) -> io::Resu
     }
 }
 
+/// Whether nobody holds the journal in `folder`, for sure; changes nothing.
+pub(crate) fn is_let_go(folder: &Path) -> bool {
+    matches!(Lock::take(true, || open_existing(&folder.join(LOCK), false)), Ok(Some(_)))
+}
+
 /// Whether the process of the journal in `folder` holds it.
 pub(crate) fn is_held<D: Disk>(folder: &D) -> io::Result<bool> {
     Ok(folder.stat_name(LOCK)?.is_some() && folder.lock(LOCK)?.is_none())

@@ -7,7 +7,7 @@ use crate::view::Checkpoint;
 use std::io;
 
 /// File with the checkpoint as of the last sync.
-const NAME: &str = "cursor";
+pub(crate) const NAME: &str = "cursor";
 /// The longest checkpoint that is believed in: a hundred bytes for each process and each view.
 const BYTES_MAX: usize = 64 << 20;
 
@@ -21,7 +21,7 @@ pub(super) fn save<D: Disk>(journals: &D, checkpoint: &Checkpoint) -> io::Result
 }
 
 /// The checkpoint that was saved last; `None` where none was.
-pub(super) fn load<D: Disk>(journals: &D) -> io::Result<Option<Checkpoint>> {
+pub(crate) fn load<D: Disk>(journals: &D) -> io::Result<Option<Checkpoint>> {
     let Some(bytes) = read_small(journals, NAME, BYTES_MAX)? else { return Ok(None) };
     decode(&bytes).map(Some).ok_or_else(|| {
         let message = "the file .journal/cursor is damaged; delete it to have all journals rendered again that are not in the views for good";

@@ -564,7 +564,7 @@ pub(super) fn decode(cursor: &Cursor) -> HashMap<[u8; 16], Mark> {
 }
 
 /// A journal's name as a key of fixed size: FNV-1a, 128 bits.
-pub(super) fn name_key(name: &str) -> [u8; 16] {
+pub(crate) fn name_key(name: &str) -> [u8; 16] {
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
     let basis = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128;
     let hash = name.bytes().fold(basis, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));

@@ -67,7 +67,7 @@ pub(super) struct Keeper<D: Disk> {
 
 /// The segments that are still to be rendered, of each journal by its [key](name_key): the first, and the one up to which
 /// was read. Of a journal that is not named, all are.
-pub(super) type Needed = HashMap<[u8; 16], (u64, u64)>;
+pub(crate) type Needed = HashMap<[u8; 16], (u64, u64)>;
 
 /// A segment that is about to be deleted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -24,7 +24,7 @@ pub(crate) mod archive;
 mod checkup;
 pub mod collect;
 pub(crate) mod cursor;
-mod feed;
+pub(crate) mod feed;
 mod keep;
 pub(crate) mod names;
 pub(crate) mod page;

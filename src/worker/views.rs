@@ -234,11 +234,7 @@ impl<D: Disk> Views<D> {
                 }
                 Ok(needed)
             }
-            None => load(&self.journals).map(|last| {
-                let last = last.unwrap_or_default();
-                let behind = last.views.iter().filter_map(|view| view.cursor.as_ref());
-                first_needed(std::iter::once(&last.cursor).chain(behind))
-            }),
+            None => load(&self.journals).map(|last| needed_by(&last.unwrap_or_default())),
         }
     }
 
@@ -573,6 +569,12 @@ impl<D: Disk> Elected<D> {
         let saved = survive::checkpoint_before_lines(&mut self.set, &mut self.last, journals);
         self.save_error = saved.err().map(|error| format!("saving how far the views are: {error}"));
     }
+}
+
+/// The segments of each journal that are still to be rendered, as a checkpoint says.
+pub(crate) fn needed_by(last: &Checkpoint) -> Needed {
+    let behind = last.views.iter().filter_map(|view| view.cursor.as_ref());
+    first_needed(std::iter::once(&last.cursor).chain(behind))
 }
 
 /// The first segment of each journal that is needed by one of the cursors; a journal that one of them lacks is not in it.

@@ -1,6 +1,7 @@
 //! `tacho health`: how the programs are that log to a directory.
 
 use crate::args::{Args, Health};
+use crate::human;
 use crate::talk::shown;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
@@ -52,13 +53,13 @@ fn code(report: &Report) -> u8 {
     }
 }
 
-fn unix_ns() -> i64 {
+pub(crate) fn unix_ns() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// How it is now, judged by how it was.
-fn now(dir: &Path, before: Option<&Report>) -> io::Result<Report> {
+pub(crate) fn now(dir: &Path, before: Option<&Report>) -> io::Result<Report> {
     let found = look(dir)?;
     let judge = |vitals: Vitals| {
         let before = before.and_then(|before| before.process(&vitals.process));
@@ -69,7 +70,7 @@ fn now(dir: &Path, before: Option<&Report>) -> io::Result<Report> {
 }
 
 /// What the programs stored last; `None` where they stored nothing.
-fn stored(dir: &Path) -> io::Result<Option<Report>> {
+pub(crate) fn stored(dir: &Path) -> io::Result<Option<Report>> {
     let path = dir.join(report::FILE);
     let wrong = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()));
     let file = match std::fs::File::open(&path) {
@@ -159,61 +160,106 @@ fn process(out: &mut String, checked: &Checked) -> std::fmt::Result {
         writeln!(out, "  targets   {}", named(&vitals.targets))?;
     }
     for ring in vitals.rings.iter().take(NAMED_MAX) {
-        let (fill, high, size) = (ring.fill_bytes, ring.high_water_bytes, ring.size_bytes);
+        let [fill, high, size] = [ring.fill_bytes, ring.high_water_bytes, ring.size_bytes].map(human::bytes);
+        let share = ring.high_water_bytes.saturating_mul(100).checked_div(ring.size_bytes).unwrap_or(0);
         writeln!(
             out,
-            "  ring {:<4} {fill} of {size} bytes, at most {high} so far, thread {:?}",
-            ring.number, ring.thread
+            "  ring {:<4} {fill} waiting, high water {high} of {size} ({share} %), thread {:?} ({})",
+            ring.number, ring.thread, ring.tid
         )?;
     }
+    if let Some(more) = vitals.rings.len().checked_sub(NAMED_MAX).filter(|more| *more > 0) {
+        writeln!(out, "            and {more} rings that are less full")?;
+    }
     let lag = &vitals.writer_lag;
-    let time = |ns: u64| format!("{:?}", Duration::from_nanos(ns));
+    let time = human::span;
     writeln!(
         out,
-        "  writer    {}; waits: median {}, p99 {}, longest {}",
-        vitals.core.map_or_else(|| "not pinned".to_owned(), |core| format!("pinned to core {core}")),
+        "  writer    {}; waits: median {}, p99 {}, p99.9 {}, longest {}",
+        pinning(vitals),
         time(lag.p50_ns),
         time(lag.p99_ns),
+        time(lag.p999_ns),
         time(lag.max_ns)
     )?;
     writeln!(
         out,
-        "  views     {} behind, {} lines{}",
+        "  views     {} behind, {} records wait, {} lines{}",
         time(vitals.view_lag_ns),
+        vitals.view_lag_records,
         vitals.lines,
         if vitals.renders { ", rendered here" } else { "" }
     )?;
     let (free, all) = (vitals.segments_free, vitals.segments);
     writeln!(
         out,
-        "  journal   {} bytes, {} segments finished, {free} of {all} live ones free",
-        vitals.journal_bytes, vitals.rotations
+        "  journal   {}, {} segments finished, {} files compressed, {free} of {all} live segments free",
+        human::bytes(vitals.journal_bytes),
+        vitals.rotations,
+        vitals.compressions
     )?;
     let disk = &vitals.disk;
     if disk.measured_unix_ns != 0 {
-        write!(out, "  disk      {} bytes used, {} of {} free", disk.used_bytes, disk.free_bytes, disk.total_bytes)?;
+        let [used, left, total] = [disk.used_bytes, disk.free_bytes, disk.total_bytes].map(human::bytes);
+        write!(out, "  disk      {used} used, {left} of {total} free")?;
         if let Some(cap) = disk.cap_bytes {
-            write!(out, ", {} left below the cap of {cap}", disk.cap_free_bytes)?;
+            write!(out, ", {} left below the cap of {}", human::bytes(disk.cap_free_bytes), human::bytes(cap))?;
         }
-        if let Some(seconds) = disk.full_in_s {
-            write!(out, ", full in {seconds} s")?;
+        match disk.full_in_s {
+            Some(seconds) => write!(out, ", full in {}", human::seconds(seconds))?,
+            None => write!(out, ", not filling")?,
         }
         writeln!(out)?;
     }
+    if disk.synced_unix_ns != 0 {
+        let ago = u64::try_from(vitals.taken_unix_ns.saturating_sub(disk.synced_unix_ns)).unwrap_or(0);
+        writeln!(out, "  synced    {} before", time(ago))?;
+    }
     for met in vitals.errors.iter().take(NAMED_MAX) {
-        writeln!(out, "  error     {} times: {}", met.count, met.text)?;
+        let at = |unix_ns: i64| {
+            let time = jiff::Timestamp::from_nanosecond(unix_ns.into());
+            time.map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()).unwrap_or_default()
+        };
+        let (first, last) = (at(met.first_unix_ns), at(met.last_unix_ns));
+        writeln!(out, "  error     {} times from {first} to {last}: {}", met.count, met.text)?;
     }
     let clock = &vitals.clock;
     let shared = if clock.shared { "shared" } else { "not shared" };
     writeln!(
         out,
-        "  clock     {}, {shared}, set {} times, last correction {:+} ns",
-        clock.stamp, clock.steps, clock.correction_ns
+        "  clock     {}{}, {shared}, set {} times, last correction {:+} ns",
+        clock.stamp,
+        if clock.steady { "" } else { " (the processor's runs at no steady rate)" },
+        clock.steps,
+        clock.correction_ns
     )?;
     let survives = if vitals.survives_kill { "yes" } else { "no" };
-    writeln!(out, "  survives kill -9: {survives}; library {}", vitals.version)?;
+    let memory = match (vitals.locked, vitals.shrunk) {
+        (true, false) => "locked",
+        (true, true) => "locked, smaller than configured",
+        (false, false) => "not locked",
+        (false, true) => "not locked, smaller than configured",
+    };
+    writeln!(out, "  memory    {memory}; survives kill -9: {survives}")?;
+    let up = u64::try_from(vitals.taken_unix_ns.saturating_sub(vitals.started_unix_ns) / 1_000_000_000).unwrap_or(0);
+    writeln!(
+        out,
+        "  process   {} with library {}, logger started {} before",
+        vitals.pid,
+        vitals.version,
+        human::seconds(up)
+    )?;
     if !vitals.remarks.is_empty() {
         writeln!(out, "  remark    {}", vitals.remarks)?;
     }
     Ok(())
+}
+
+/// Whether the writer is where it is to be.
+fn pinning(vitals: &Vitals) -> String {
+    match (vitals.core, vitals.core_wanted) {
+        (Some(core), _) => format!("pinned to core {core}"),
+        (None, Some(wanted)) => format!("not pinned, though core {wanted} was asked for"),
+        (None, None) => "not pinned".to_owned(),
+    }
 }

@@ -31,6 +31,7 @@ pub(crate) fn each(
     while follower.advance() {
         let Some(record) = follower.current() else { continue };
         if record.unix_ns > end_ns || (select.wants(&record) && take(&record)?.is_break()) {
+            talk.seen_enough();
             break;
         }
     }

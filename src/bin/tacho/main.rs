@@ -12,12 +12,14 @@ mod csv;
 mod export;
 mod grep;
 mod health;
+mod human;
 mod ingest;
 mod journal;
 mod level;
 mod line;
 mod manual;
 mod matcher;
+mod monitor;
 mod pipe;
 mod recover;
 mod rotate;
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         args::Command::Health(health) => health::run(&args, health),
         args::Command::Level(level) => level::run(&args, level),
         args::Command::Rotate(rotate) => rotate::run(&args, rotate),
+        args::Command::Monitor(monitor) => monitor::run(&args, monitor),
         args::Command::Recover(recover) => recover::run(&args, recover),
         args::Command::Run(run) => run::run(&args, run),
         args::Command::Pipe(ingest) => pipe::run(&args, ingest),

@@ -5,7 +5,10 @@ use crate::args::{Args, Recover};
 use crate::talk::shown;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
-use tachograph::recover::{Fate, Options, recover};
+use tachograph::recover::{Fate, Options, Report, recover};
+
+/// Version of what `--json` gives.
+const SCHEMA: u32 = 1;
 
 pub(crate) fn run(args: &Args, wanted: &Recover) -> io::Result<ExitCode> {
     let mut options = Options::default();
@@ -14,7 +17,10 @@ pub(crate) fn run(args: &Args, wanted: &Recover) -> io::Result<ExitCode> {
     options.force.clone_from(&wanted.force);
     let report = recover(&args.dir, &options).map_err(io::Error::other)?;
     let mut out = io::stdout().lock();
-    for found in &report.processes {
+    if wanted.json {
+        writeln!(out, "{}", json(&report, wanted.dry_run))?;
+    }
+    for found in report.processes.iter().filter(|_| !wanted.json) {
         let process = shown(&found.process);
         match found.fate {
             Fate::Alive => writeln!(out, "{process}: alive, left alone")?,
@@ -27,7 +33,7 @@ pub(crate) fn run(args: &Args, wanted: &Recover) -> io::Result<ExitCode> {
             writeln!(out, "{process}: {}", shown(damage))?;
         }
     }
-    if report.processes.is_empty() && report.failed.is_empty() {
+    if report.processes.is_empty() && report.failed.is_empty() && !wanted.json && !args.quiet {
         writeln!(out, "nothing to recover")?;
     }
     let mut failed = report.failed.clone();
@@ -43,4 +49,28 @@ pub(crate) fn run(args: &Args, wanted: &Recover) -> io::Result<ExitCode> {
         writeln!(io::stderr(), "tacho: {}", shown(text))?;
     }
     Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(TROUBLE) })
+}
+
+fn json(report: &Report, dry_run: bool) -> serde_json::Value {
+    let processes = report.processes.iter().map(|found| {
+        let fate = match found.fate {
+            Fate::Alive => "alive",
+            Fate::Dead => "dead",
+            Fate::Recovered => "recovered",
+        };
+        serde_json::json!({
+            "process": found.process,
+            "fate": fate,
+            "records_in_rings": found.records,
+            "bytes": found.bytes,
+            "damage": found.damage,
+        })
+    });
+    serde_json::json!({
+        "schema": SCHEMA,
+        "dry_run": dry_run,
+        "processes": processes.collect::<Vec<_>>(),
+        "failed": report.failed,
+        "views": report.views,
+    })
 }

@@ -183,7 +183,7 @@ fn text(kinds: &[Kind], totals: &Totals, top: usize) -> String {
         "{} records, {} bytes over {seconds:.3} s; {} sampled out, {} dropped\n",
         totals.all.records, totals.all.bytes, totals.all.sampled_out, totals.dropped
     );
-    for kind in kinds {
+    for kind in kinds.iter().filter(|kind| !kind.counts.is_empty()) {
         let head = ["bytes", "%", "records", "%", "rec/s", "B/rec", "sampled out", key(kind.by)];
         let mut table = Table::new(head.map(|name| (name, Align::Right)).into_iter().collect());
         table.align_last(Align::Left);

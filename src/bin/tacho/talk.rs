@@ -47,11 +47,18 @@ pub(crate) struct Talk {
     quiet: bool,
     said: BTreeSet<String>,
     trouble: bool,
+    /// Journals were not read to their ends: what they lack there is not missed.
+    partial: bool,
 }
 
 impl Talk {
     pub(crate) fn new(args: &Args) -> Self {
-        Self { quiet: args.quiet, said: BTreeSet::new(), trouble: false }
+        Self { quiet: args.quiet, said: BTreeSet::new(), trouble: false, partial: false }
+    }
+
+    /// Who asked has seen enough before the journals ended.
+    pub(crate) fn seen_enough(&mut self) {
+        self.partial = true;
     }
 
     /// Says what is new about the journals.
@@ -72,7 +79,7 @@ impl Talk {
         }
         if let Some(error) = &about.live_error {
             self.say(format!("{process}: reading the archive only: {error}"));
-        } else if !about.live && !about.files && !about.sealed {
+        } else if !about.live && !about.files && !about.sealed && !self.partial {
             let meaning = "live memory is absent, what was not archived is not shown";
             self.say(format!("{process}: reading the archive only: {meaning}"));
         }

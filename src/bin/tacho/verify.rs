@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use tachograph::format::escape::push_json;
 use tachograph::verify::{FileReport, JournalReport, Report, bytes_of, verify};
 
+/// Version of what `--json` gives.
+const SCHEMA: u32 = 1;
 /// Something is damaged or missing.
 const DAMAGED: u8 = 1;
 /// How often progress is shown.
@@ -23,10 +25,15 @@ pub(crate) fn run(args: &Args, verify_args: &Verify) -> io::Result<ExitCode> {
         if let Err(error) = verify(path, &mut report, &mut |bytes| progress.add(bytes)) {
             progress.clear();
             failed = true;
-            writeln!(io::stderr(), "tacho: {}", shown(&error.to_string()))?;
+            let missing = error.kind() == io::ErrorKind::NotFound && verify_args.paths.is_empty();
+            let advice = "\ngive the directory that the program logs to with -D DIR, or set TACHO_DIR";
+            writeln!(io::stderr(), "tacho: {}{}", shown(&error.to_string()), if missing { advice } else { "" })?;
         }
     }
     progress.clear();
+    if failed && report == Report::default() {
+        return Ok(ExitCode::from(TROUBLE));
+    }
     let mut out = BufWriter::new(io::stdout().lock());
     if verify_args.json {
         out.write_all(&json(&report))?;
@@ -81,7 +88,7 @@ fn text(report: &Report, quiet: bool, out: &mut impl io::Write) -> io::Result<()
 }
 
 fn json(report: &Report) -> Vec<u8> {
-    let mut out = b"{\"files\":[".to_vec();
+    let mut out = format!("{{\"schema\":{SCHEMA},\"files\":[").into_bytes();
     list(&mut out, &report.files, |out, file| {
         out.extend_from_slice(b"{\"path\":");
         push_json(&file.path.to_string_lossy(), out);

@@ -1,7 +1,7 @@
 //! `tacho archive create`: compressed copies of files, read back.
 
 use super::stream::{BUFFER_BYTES, Tee, check, hash_of};
-use super::{context, is_plain, sums};
+use super::{SCHEMA, context, is_plain, sums};
 use crate::args::{ArchiveCreate, Args};
 use crate::cleanup::manifest::{Entry, Manifest};
 use crate::cleanup::progress::Progress;
@@ -41,8 +41,18 @@ pub(super) fn run(args: &Args, create: &ArchiveCreate) -> io::Result<ExitCode> {
         return Ok(talk.code());
     }
     let (bytes, compressed) = sums(&manifest);
-    let files = manifest.files.len();
-    writeln!(io::stdout(), "{}: {files} files, {bytes} bytes, now {compressed}", shown(&folder.display().to_string()))?;
+    let mut out = io::stdout().lock();
+    if create.json {
+        let path = folder.display().to_string();
+        let report = serde_json::json!({"schema": SCHEMA, "path": path, "files": manifest.files});
+        writeln!(out, "{report}")?;
+        return Ok(talk.code());
+    }
+    let files = match manifest.files.len() {
+        1 => "1 file".to_owned(),
+        files => format!("{files} files"),
+    };
+    writeln!(out, "{}: {files}, {bytes} bytes, now {compressed}", shown(&folder.display().to_string()))?;
     Ok(talk.code())
 }
 

@@ -46,6 +46,11 @@ fn find(args: &Args, talk: &mut Talk) -> io::Result<Vec<Found>> {
     let entries = match fs::read_dir(&parent) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound && args.dir.is_dir() => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let advice = "give the directory that the program logs to with -D DIR, or set TACHO_DIR";
+            let error = context(&error, "look for archives in", &args.dir);
+            return Err(io::Error::new(ErrorKind::NotFound, format!("{error}\n{advice}")));
+        }
         Err(error) => return Err(context(&error, "list the archives in", &parent)),
     };
     let mut found = Vec::new();

@@ -1,6 +1,6 @@
 //! What `tacho archive` is told.
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
 use tachograph::units::{parse_bytes, parse_span};
@@ -11,7 +11,9 @@ pub(crate) enum Archive {
     #[command(after_help = "\
 Examples:
   tacho archive list
-  tacho archive list --json | jq '.archives[].name'")]
+  tacho archive list --json | jq '.archives[].name'
+
+Exit status: 0, also when there are none; 2 when something cannot be read.")]
     List(ArchiveList),
     /// Make an archive of files, which stay where they are
     ///
@@ -20,7 +22,9 @@ Examples:
 Examples:
   tacho archive create logs/*.log                 the log files of now
   tacho archive create --name before-upgrade logs/orders.log.*.gz
-  tacho archive create /opt/bot/bot.log           a file of another program")]
+  tacho archive create /opt/bot/bot.log           a file of another program
+
+Exit status: 0 when all files are in it, 2 when one is not.")]
     Create(ArchiveCreate),
     /// Check that archives hold what they say
     ///
@@ -34,7 +38,9 @@ Examples:
     #[command(after_help = "\
 Examples:
   tacho archive extract emergency_20261120T101500Z --to /tmp/look
-  tacho archive extract emergency_20261120T101500Z bot.log.gz --stdout | grep -c ERROR")]
+  tacho archive extract emergency_20261120T101500Z bot.log.gz --stdout | grep -c ERROR
+
+Exit status: 0 when it was unpacked, 2 when something is damaged, missing, or in the way.")]
     Extract(ArchiveExtract),
     /// Delete archives, the oldest first
     ///
@@ -43,7 +49,9 @@ Examples:
 Examples:
   tacho archive cleanup --keep 3 --dry-run
   tacho archive cleanup --older-than 30d
-  tacho archive cleanup --max-size '5 GB'")]
+  tacho archive cleanup --max-size '5 GB'
+
+Exit status: 0, also when nothing was to be deleted; 2 when something could not be.")]
     Cleanup(ArchiveCleanup),
 }
 
@@ -62,6 +70,9 @@ pub(crate) struct ArchiveCreate {
     /// How hard to compress, from 1 to 9; what is compressed is stored as it is
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=9))]
     pub(crate) level: u32,
+    /// One JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
     /// The files
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
@@ -97,7 +108,7 @@ pub(crate) struct ArchiveExtract {
 }
 
 #[derive(Args, Debug)]
-#[group(id = "what", required = true, multiple = true)]
+#[command(group(ArgGroup::new("what").required(true).multiple(true)))]
 pub(crate) struct ArchiveCleanup {
     /// Delete those that were made longer ago
     #[arg(long, value_name = "TIME", value_parser = parse_span, group = "what")]

@@ -1,13 +1,24 @@
 //! What `tacho cleanup` is told.
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use std::path::PathBuf;
-use tachograph::units::parse_bytes;
+use std::time::Duration;
+use tachograph::units::{parse_bytes, parse_span};
 
 #[derive(Args, Debug)]
+#[command(group(ArgGroup::new("what").required(true).multiple(true)))]
 pub(crate) struct Cleanup {
+    /// Delete the oldest archived segments and backups until they take no more than this
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, group = "what", conflicts_with = "emergency")]
+    pub(crate) vacuum_size: Option<u64>,
+    /// Delete archived segments and backups that were last written to longer ago
+    #[arg(long, value_name = "TIME", value_parser = parse_span, group = "what", conflicts_with = "emergency")]
+    pub(crate) vacuum_time: Option<Duration>,
+    /// Delete the oldest archived segments and backups until no more than so many are left
+    #[arg(long, value_name = "N", group = "what", conflicts_with = "emergency")]
+    pub(crate) vacuum_files: Option<usize>,
     /// Compress giant logs of other programs, and give their space back
-    #[arg(long)]
+    #[arg(long, group = "what")]
     pub(crate) emergency: bool,
     /// Files, or directories with files, instead of the log directory
     #[arg(value_name = "PATH", requires = "emergency")]

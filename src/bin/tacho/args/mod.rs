@@ -16,7 +16,16 @@ use tachograph::Level;
 
 /// Read what Tachograph recorded: live, after a crash, or from a copy.
 #[derive(Parser, Debug)]
-#[command(name = "tacho", version, max_term_width = 100)]
+#[command(
+    name = "tacho",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Data goes to standard output, talk to standard error. Every command has examples: tacho COMMAND --help.
+
+Exit status, unless the help of a command says otherwise: 0 when it was done, 1 when nothing was found, 2 when something
+went wrong. A reader that closes the pipe has seen enough: 0."
+)]
 pub(crate) struct Args {
     /// Log directory
     #[arg(short = 'D', long, value_name = "DIR", env = "TACHO_DIR", default_value = "logs", global = true)]
@@ -38,7 +47,9 @@ Examples:
   tacho cat -u order_watcher --since -10min    one component, the last ten minutes
   tacho cat -g 'order_id=42\\b' -o json | jq .  what was said of an order, as JSON
   tacho cat -u dashboard::stdout -o raw        what a program of `tacho run` printed
-  tacho cat saved/00000042.seg.gz              a segment that was copied alone")]
+  tacho cat saved/00000042.seg.gz              a segment that was copied alone
+
+Exit status: 0, also when nothing was found; 2 when something could not be read, and the rest was shown.")]
     Cat(Cat),
     /// Show the last records, and follow what comes
     #[command(after_help = "\
@@ -47,7 +58,9 @@ Examples:
   tacho tail -f                   and all that come, before they are on disk
   tacho tail -n 100 -p error      the last hundred errors
   tacho tail -f -u feed -u risk   two components
-  tacho tail -n 0 -f -o raw       messages alone, from now on")]
+  tacho tail -n 0 -f -o raw       messages alone, from now on
+
+Exit status: 0, also when nothing was found; 2 when something could not be read, and the rest was shown.")]
     Tail(Tail),
     /// Search the journal: regular expressions, and fields by value
     ///
@@ -90,7 +103,9 @@ Examples:
   tacho stat                            targets, levels and the twenty busiest call sites
   tacho stat --by site --top 5 --since -1h
   tacho stat --by minute -u order_watcher
-  tacho stat --json | jq '.by_target[0]'")]
+  tacho stat --json | jq '.by_target[0]'
+
+Exit status: 0, also when nothing was found; 2 when something could not be read.")]
     Stat(Stat),
     /// Write the journal, or a part of it, in another format
     ///
@@ -100,9 +115,15 @@ Examples:
 Examples:
   tacho export --format csv --columns order_id,price,quantity -u order_watcher > orders.csv
   tacho export --format ecs --since today -O today.json
-  tacho export --format text -O whole.log.gz            compressed, by its name")]
+  tacho export --format text -O whole.log.gz            compressed, by its name
+
+Exit status: 0, also when nothing was found; 2 when something could not be read or written.")]
     Export(Export),
-    /// Give back the space of giant logs that other programs left or still write
+    /// Give back space: old archives and backups of our own, giant logs of other programs
+    ///
+    /// With --vacuum-size, --vacuum-time and --vacuum-files the oldest archived segments of journals and backups of views are
+    /// deleted; several must all hold. What is being written, what is not in the views yet, and what is not known to be ours
+    /// is never deleted, nor are the archives of `tacho archive`. The programs that log there may run meanwhile.
     ///
     /// With --emergency, log files of other programs below the log directory, or below the given paths, that are larger
     /// than --larger-than go compressed to `archive/emergency_(UTC time)/` in the log directory. Piece by piece: compressed,
@@ -111,13 +132,18 @@ Examples:
     ///
     /// Where every program that writes the file appends to it, the file's beginning is taken off (the file gets shorter);
     /// else a hole comes in its place (the size stays, the space is free). Where the file system can do neither, the file is
-    /// emptied, if no program has it open, or with --truncate. Files of Tachograph itself are never touched.
+    /// emptied, if no program has it open, or with --truncate. Files of Tachograph itself are never touched by it.
     #[command(after_help = "\
 Examples:
-  tacho cleanup --emergency --dry-run                  what would be done in ./logs
+  tacho cleanup --vacuum-size 500MB --dry-run          what would be deleted of ./logs
+  tacho cleanup --vacuum-time 30d                      nothing that is older than thirty days
+  tacho cleanup --vacuum-size 2GB --vacuum-files 1000  both
+  tacho cleanup --emergency --dry-run                  which giant logs there are in ./logs
   tacho cleanup --emergency /var/log/bot/bot.log       this file, whatever its size
   tacho -D /var/log/bot cleanup --emergency --larger-than 1GB /opt/bot
-  zcat logs/archive/emergency_*/bot.log.gz | tail      what it held")]
+  zcat logs/archive/emergency_*/bot.log.gz | tail      what it held
+
+Exit status: 0 when it was done, or nothing was to be done; 2 when something went wrong.")]
     Cleanup(Cleanup),
     /// Archives: list, make, check, unpack, delete
     #[command(subcommand)]
@@ -178,6 +204,22 @@ Examples:
 
 Exit status: 0 ok, 1 warning, 2 critical, 3 when nothing was found or nothing could be read.")]
     Health(Health),
+    /// Watch the programs that log to the directory, on the whole screen
+    ///
+    /// Rates, lags, rings, disk, findings and the last warnings; per target and per process. Looks every so many SECONDS.
+    /// The programs notice nothing, and need not live: of a directory without live memory, health.json and the journals are
+    /// shown. With --once the first page is written as text, or everything as JSON: two looks, so many SECONDS apart.
+    ///
+    /// Keys: q ends, Tab and arrows turn the pages and scroll, p pauses, ? helps.
+    #[command(after_help = "\
+Examples:
+  tacho monitor                                all processes of ./logs, every second
+  tacho -D /var/log/bot monitor 5              every five seconds
+  tacho monitor --once                         the first page, as text
+  tacho monitor --once --json | jq '.targets[:3]'
+
+Exit status: 0 ok; with --once, 1 when no process is known there; 2 when something went wrong; 128 and its number after a signal.")]
+    Monitor(Monitor),
     /// Change levels of running programs
     ///
     /// TARGET=LEVEL for a target and what is below it, LEVEL alone for all that have none of their own; several with commas. Holds
@@ -218,7 +260,9 @@ Examples:
   tacho run --component dashboard -- python dashboard.py --port 8080
   tacho run --component feed --config tachograph.toml -- ./feed
   tacho run --component build --tee --stderr-level info -- make -j8
-  tacho cat -u build::stdout -o raw            what it printed, byte for byte")]
+  tacho cat -u build::stdout -o raw            what it printed, byte for byte
+
+Exit status: that of the program, or 125, 126, 127, 128 and the signal's number, as said above.")]
     Run(Run),
     /// Log what comes on standard input, a record for each line
     ///
@@ -233,14 +277,18 @@ Examples:
   python dashboard.py 2>&1 | tacho pipe --component dashboard
   journalctl -f -o cat -u nginx | tacho pipe --component nginx
   zcat old.log.gz | tacho -D /var/log/bot pipe --component old --level debug
-  tacho cat -u old -o raw                      the same again, byte for byte")]
+  tacho cat -u old -o raw                      the same again, byte for byte
+
+Exit status: 0 at the end of the input, 128 and its number after a signal, 2 when something could not be logged.")]
     Pipe(Ingest),
     /// Write completions for a shell to standard output
     #[command(after_help = "\
 Examples:
   tacho completions bash > ~/.local/share/bash-completion/completions/tacho
   tacho completions zsh > ~/.zfunc/_tacho
-  tacho completions fish > ~/.config/fish/completions/tacho.fish")]
+  tacho completions fish > ~/.config/fish/completions/tacho.fish
+
+Exit status: 0.")]
     Completions {
         /// Which shell
         #[arg(value_enum)]
@@ -251,7 +299,9 @@ Examples:
 Examples:
   tacho man | man -l -                        the page of tacho itself
   tacho man grep | man -l -                   the page of a command
-  tacho man --to /usr/local/share/man/man1    all of them, as files")]
+  tacho man --to /usr/local/share/man/man1    all of them, as files
+
+Exit status: 0; 2 when there is no such command, or a page cannot be written.")]
     Man {
         /// The page of this command
         #[arg(value_name = "COMMAND", conflicts_with = "to")]
@@ -293,7 +343,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
     pub(crate) stderr_level: Level,
     /// The program and its arguments
-    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
     pub(crate) command: Vec<OsString>,
 }
 
@@ -311,12 +361,18 @@ Examples:
   tacho config show                                   the defaults
   tacho config show --preset trading-bot kraken_bot   a preset, as a file to begin with
   tacho config show --preset trading-platform order_watcher dashboard
-  tacho config show tacho.toml                        a file, with all that it leaves open")]
+  tacho config show tacho.toml                        a file, with all that it leaves open
+
+Exit status: 0; 1 when the configuration is refused, 2 when the file cannot be read.")]
     Show(ShowConfig),
     /// Whether a program could start with a configuration file
     ///
     /// Exit status: 0 when it could, 1 when the configuration is refused, with the option and its line, 2 when the file cannot be
     /// read.
+    #[command(after_help = "\
+Examples:
+  tacho config check tacho.toml
+  tacho config check tacho.toml && systemctl restart bot")]
     Check(CheckConfig),
 }
 
@@ -370,6 +426,9 @@ pub(crate) struct Recover {
     /// The directory of the shared-memory file system that the loggers use
     #[arg(long, value_name = "DIR", default_value = "/dev/shm")]
     pub(crate) shm_dir: PathBuf,
+    /// One JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(clap::Args, Debug)]
@@ -384,6 +443,25 @@ pub(crate) struct Health {
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "5", require_equals = false,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) watch: Option<u32>,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Monitor {
+    /// How long between two looks
+    #[arg(value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub(crate) seconds: Duration,
+    /// Look once, and end; for scripts
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// One JSON object
+    #[arg(long, requires = "once")]
+    pub(crate) json: bool,
+}
+
+/// Seconds, such as `1` or `0.5`.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.1..=3600.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| format!("{text:?} is no number of seconds from 0.1 to 3600"))
 }
 
 #[derive(clap::Args, Debug)]

@@ -31,8 +31,10 @@ pub(crate) fn find(dir: &Path, paths: &[PathBuf], larger_than: u64, talk: &mut T
     let whole = [dir.to_owned()];
     let mut search = Search { larger_than, found: Vec::new(), talk };
     for path in if paths.is_empty() { &whole[..] } else { paths } {
-        let about = fs::symlink_metadata(path)
-            .map_err(|error| io::Error::new(error.kind(), format!("look at {}: {error}", path.display())))?;
+        let about = fs::symlink_metadata(path).map_err(|error| {
+            let advice = "give files or directories, or the log directory with -D DIR or TACHO_DIR";
+            io::Error::new(error.kind(), format!("look at {}: {error}\n{advice}", path.display()))
+        })?;
         if about.is_dir() {
             search.dir(path, path, about.dev(), DEPTH_MAX);
         } else if about.is_file() {

@@ -1,4 +1,4 @@
-//! `tacho cleanup --emergency`: giant logs of others go compressed to `archive/emergency_<time>/`, and their space comes back.
+//! `tacho cleanup`: `--vacuum-…` is in [`vacuum`]; with `--emergency` giant logs of others go compressed to `archive/emergency_<time>/`, and their space comes back.
 //!
 //! Nothing that a file held, or that a program appends meanwhile, is lost: a piece of the file is compressed and written,
 //! read back and inflated, compared with the file, and only then given back, where it stands. So it needs little
@@ -10,10 +10,10 @@ mod lease;
 pub(crate) mod manifest;
 pub(crate) mod progress;
 mod squeeze;
+mod vacuum;
 mod writers;
 
 use crate::args::{Args, Cleanup};
-use crate::invalid;
 use crate::talk::Talk;
 use candidates::Candidate;
 use jiff::Timestamp;
@@ -32,7 +32,7 @@ pub(crate) const ARCHIVE_DIR: &str = "archive";
 
 pub(crate) fn run(args: &Args, cleanup: &Cleanup) -> io::Result<ExitCode> {
     if !cleanup.emergency {
-        return Err(invalid("nothing to do; --emergency compresses giant logs of other programs".to_owned()));
+        return vacuum::run(args, cleanup);
     }
     let mut talk = Talk::new(args);
     let found = candidates::find(&args.dir, &cleanup.paths, cleanup.larger_than, &mut talk)?;
