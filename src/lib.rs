@@ -92,6 +92,8 @@ pub mod control;
 pub(crate) mod crc;
 pub mod disk;
 pub mod error;
+#[cfg(any(feature = "log", feature = "tracing"))]
+pub mod facade;
 pub(crate) mod flight;
 pub mod format;
 pub mod health;
@@ -99,6 +101,7 @@ pub mod level;
 mod level_cap;
 pub mod levels;
 pub(crate) mod logger;
+mod panics;
 #[doc(hidden)]
 pub mod private;
 pub mod reader;
@@ -140,6 +143,7 @@ pub use level_cap::STATIC_MAX_LEVEL;
 pub use logger::component::{Component, LogTo, component};
 pub use logger::guard::{Guard, Logger};
 pub use logger::start::{prepare_thread, start, start_isolated};
+pub use panics::log_panics;
 #[doc(hidden)]
 pub use private as __private;
 #[doc(hidden)]
