@@ -17,6 +17,9 @@ use std::fmt::{self, Write};
 
 /// What a shape may take; fields beyond it are counted in a last one, [`LEFT_OUT`].
 const SHAPE_BYTES_MAX: usize = 8 << 10;
+/// What values may take. A text gets half of what is left at most, so that there is room for the fields behind it; the first
+/// one gets as much as a record can hold.
+const VALUES_BYTES_MAX: usize = 2 * RECORD_BYTES_LIMIT;
 /// What a thread's draft has room for at first.
 const FIRST_BYTES: usize = 1 << 10;
 /// The name of a field that says how many there was no room for.
@@ -144,11 +147,12 @@ impl Fields {
         }
     }
 
-    /// A text, or bytes; cut to what a record can hold.
+    /// A text, or bytes.
     #[inline]
     pub(super) fn push_text(&mut self, name: &str, kind: FieldKind, text: &[u8]) {
         if self.begin(name, kind, 4) {
-            put_text(&mut self.values, kind, text, RECORD_BYTES_LIMIT);
+            let room = self.text_room();
+            put_text(&mut self.values, kind, text, room);
         }
     }
 
@@ -159,7 +163,8 @@ impl Fields {
         }
         let count_at = self.values.len();
         self.values.extend_from_slice(&[0; 4]);
-        let cut = format_into(&mut self.values, arguments, RECORD_BYTES_LIMIT);
+        let room = self.text_room();
+        let cut = format_into(&mut self.values, arguments, room);
         let count = (self.values.len() - count_at - 4) as u32 | if cut { CUT } else { 0 };
         if let Some(place) = self.values.get_mut(count_at..count_at + 4) {
             place.copy_from_slice(&count.to_le_bytes());
@@ -170,7 +175,7 @@ impl Fields {
     pub(super) fn append_unshadowed(&mut self, others: &Self) {
         if self.shape.is_empty()
             && others.shape.len() <= SHAPE_BYTES_MAX
-            && self.values.len() + others.values.len() <= RECORD_BYTES_LIMIT
+            && self.values.len() + others.values.len() <= VALUES_BYTES_MAX
         {
             self.shape.extend_from_slice(&others.shape);
             self.values.extend_from_slice(&others.values);
@@ -202,6 +207,11 @@ impl Fields {
         fields(&self.shape, &self.values)
     }
 
+    /// What a text may take, behind its count.
+    fn text_room(&self) -> usize {
+        VALUES_BYTES_MAX.saturating_sub(self.values.len()) / 2
+    }
+
     /// Says how many fields there was no room for, if any.
     pub(super) fn finish(&mut self) {
         if self.left_out > 0 {
@@ -213,8 +223,8 @@ impl Fields {
     /// The name of a field whose value follows; `false` when there is no room.
     #[inline]
     fn begin(&mut self, name: &str, kind: FieldKind, bytes: usize) -> bool {
-        let fits = self.shape.len() + 3 + name.len() <= SHAPE_BYTES_MAX
-            && self.values.len() + bytes <= RECORD_BYTES_LIMIT;
+        let fits =
+            self.shape.len() + 3 + name.len() <= SHAPE_BYTES_MAX && self.values.len() + bytes <= VALUES_BYTES_MAX;
         if fits {
             put_name(&mut self.shape, name, kind);
         } else {
@@ -235,11 +245,7 @@ pub(super) struct Draft {
 impl Default for Draft {
     fn default() -> Self {
         let bytes = || Vec::with_capacity(FIRST_BYTES);
-        Self {
-            message: bytes(),
-            message_cut: false,
-            fields: Fields { shape: bytes(), values: bytes(), left_out: 0 },
-        }
+        Self { message: bytes(), message_cut: false, fields: Fields { shape: bytes(), values: bytes(), left_out: 0 } }
     }
 }
 
@@ -286,7 +292,9 @@ impl Draft {
     pub(super) fn cut(&self, mut spare: usize) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.bytes_min() + spare);
         spare -= put_text(&mut out, FieldKind::Formatted, &self.message, spare);
-        if self.message_cut && let Some(top) = out.get_mut(3) {
+        if self.message_cut
+            && let Some(top) = out.get_mut(3)
+        {
             *top |= (CUT >> 24) as u8;
         }
         for field in self.fields.iter() {
@@ -415,8 +423,7 @@ mod tests {
         draft.fields.push("n", FieldKind::U64, &[1; 8]);
         assert_eq!((draft.bytes(), draft.bytes_min()), (4 + 3 + 4 + 6 + 8, 4 + 4 + 8));
         let cut = draft.cut(6);
-        let wanted: Vec<u8> =
-            [&b"\x03\0\0\0"[..], "1ü".as_bytes(), b"\x02\0\0\x80", "ä".as_bytes(), &[1; 8]].concat();
+        let wanted: Vec<u8> = [&b"\x03\0\0\0"[..], "1ü".as_bytes(), b"\x02\0\0\x80", "ä".as_bytes(), &[1; 8]].concat();
         assert_eq!(cut, wanted);
         assert_eq!(draft.cut(0), [&b"\0\0\0\x80\0\0\0\x80"[..], &[1; 8]].concat());
 

@@ -14,7 +14,8 @@ use crate::value::Types;
 #[inline]
 pub(super) fn record(origin: &Origin<'_>, fill: impl FnOnce(&mut Draft)) {
     let Some(known) = sites::find(origin) else { return overflow(origin, |draft| fill(draft)) };
-    if known.gate.state() == 0 {
+    // The first call asks before anything is formatted; later ones learn it from the site of their shape.
+    if known.gate.state() == 0 || (!known.has_recorded() && !register::is_wanted(&known.gate)) {
         return;
     }
     draft::with(|draft| {

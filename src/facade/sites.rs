@@ -156,6 +156,12 @@ fn make(origin: &Origin<'_>, hash: usize) -> Option<&'static Known> {
 const MESSAGE: &str = "{}";
 
 impl Known {
+    /// Whether there is any shape.
+    #[inline]
+    pub(super) fn has_recorded(&self) -> bool {
+        self.first.get().is_some()
+    }
+
     /// The call with this shape; `None` when it was not seen yet.
     #[inline]
     pub(super) fn find(&self, shape: &[u8]) -> Option<&'static Shaped> {

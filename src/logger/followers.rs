@@ -7,8 +7,8 @@ use super::global;
 use crate::flight::Fate;
 use crate::level::{Level, LevelFilter};
 use std::panic::catch_unwind;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 /// One for each facade.
 const FOLLOWERS_MAX: usize = 2;
