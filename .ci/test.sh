@@ -10,3 +10,6 @@ cargo test --locked --workspace --no-fail-fast
 
 # What a feature adds.
 cargo test --locked --features rust_decimal --test trading
+cargo test --locked --features log,tracing --test facades
+# The documents of the facades, and the guide to migrating, are examples that compile.
+cargo test --locked --features log,tracing --doc

@@ -78,6 +78,11 @@ impl Levels {
         self.directives.iter().map(|(target, _)| target.as_str())
     }
 
+    /// The most verbose level that any target has.
+    pub fn max(&self) -> LevelFilter {
+        self.directives.iter().map(|(_, level)| *level).fold(self.default, LevelFilter::max)
+    }
+
     /// The level of `target`: that of its longest listed prefix that ends at a `::`, or the default. No allocation.
     pub fn of(&self, target: &str) -> LevelFilter {
         let matches = |(known, _): &&(String, LevelFilter)| {
@@ -112,6 +117,8 @@ mod tests {
         ] {
             assert_eq!(levels.of(target), level, "{target}");
         }
+        assert_eq!(levels.max(), LevelFilter::Trace);
+        assert_eq!(Levels::parse("info,a=off", LevelFilter::Off).unwrap().max(), LevelFilter::Info);
         assert_eq!(Levels::parse(&levels.to_string(), LevelFilter::Off), Ok(levels));
         assert!(Levels::parse("a=loud", LevelFilter::Info).unwrap_err().to_string().contains("loud"));
     }

@@ -34,7 +34,7 @@
 //!
 //! # Settings
 //!
-//! All of them are [`Config`]'s, each with its consequence. Those to think about:
+//! The [`guide`] helps to choose. All of them are [`Config`]'s, each with its consequence. Those to think about:
 //!
 //! * **Ring size** ([`ring_bytes`](Config::ring_bytes)): what a thread can log while the writer is held up. A record takes 24
 //!   bytes and its arguments, rounded up to 8.
@@ -75,7 +75,10 @@
 //!   Meanwhile the live segments fill, then the rings, then [`Overflow`] decides. A disk that hangs keeps the process from
 //!   ending, unless the work with it is done by another, `tacho collect`: see [`Worker::External`].
 //! * **[`Mode::Synchronous`]** has no threads: a call returns when its line is in the file. For tests and debugging.
+//! * **Panics** leave a record, and it is waited for, after [`log_panics`].
 //! * **Unit tests** see what the code under test logs through a [`Capture`]: in memory, without directory and threads.
+//!
+//! What is logged through the crates `log` and `tracing` comes into the same files: see `facade`, with the features of these names.
 //!
 //! The command `tacho` reads the journal: live, after a crash, or from a copy. [`reader`] does so in a program.
 
@@ -92,13 +95,18 @@ pub mod control;
 pub(crate) mod crc;
 pub mod disk;
 pub mod error;
+#[cfg(any(feature = "log", feature = "tracing"))]
+pub mod facade;
 pub(crate) mod flight;
 pub mod format;
+#[doc = include_str!("../docs/GUIDE.md")]
+pub mod guide {}
 pub mod health;
 pub mod level;
 mod level_cap;
 pub mod levels;
 pub(crate) mod logger;
+mod panics;
 #[doc(hidden)]
 pub mod private;
 pub mod reader;
@@ -141,6 +149,7 @@ pub use level_cap::STATIC_MAX_LEVEL;
 pub use logger::component::{Component, LogTo, component};
 pub use logger::guard::{Guard, Logger};
 pub use logger::start::{prepare_thread, start, start_isolated};
+pub use panics::log_panics;
 #[doc(hidden)]
 pub use private as __private;
 #[doc(hidden)]
@@ -154,6 +163,11 @@ pub use worker::collect;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/collect.md")]
 struct Collect;
+
+/// As those above.
+#[cfg(all(doctest, feature = "log", feature = "tracing"))]
+#[doc = include_str!("../docs/MIGRATING.md")]
+struct Migrating;
 
 /// The examples of the README compile.
 #[cfg(doctest)]

@@ -165,16 +165,20 @@ fn rsyslog_takes_and_parses_every_record() {
     first_record(&tacho);
     let (conf, out, state) = (root.path().join("conf"), root.path().join("out"), root.path().join("state"));
     fs::create_dir(&state).unwrap();
-    let text = format!(
-        "global(workDirectory={state:?} maxMessageSize=\"64k\")\n\
-         module(load=\"imfile\" mode=\"inotify\")\nmodule(load=\"mmjsonparse\")\n\
-         template(name=\"number\" type=\"string\" string=\"%$!n% %$!logger%\\n\")\n\
-         ruleset(name=\"take\") {{\n\
-         action(type=\"mmjsonparse\" cookie=\"\")\n\
-         if $parsesuccess == \"OK\" then action(type=\"omfile\" file={out:?} template=\"number\" asyncWriting=\"off\")\n}}\n\
-         input(type=\"imfile\" File={:?} Tag=\"tacho\" ruleset=\"take\")\n",
-        dir.join("flat.log"),
-    );
+    // The configuration that we ship, with other paths, and of each record what the test wants to see.
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/rsyslog/tachograph.conf");
+    let mut text = fs::read_to_string(ours).unwrap();
+    let unparsed = root.path().join("unparsed");
+    for (theirs, here) in [
+        ("/var/log/trading/*.log", dir.join("*.log").display().to_string()),
+        ("/var/log/tachograph.out", out.display().to_string()),
+        ("/var/log/tachograph.unparsed", unparsed.display().to_string()),
+        ("%$!timestamp% %$!level% %$!logger% %$!message% %$!all-json%", "%$!n% %$!logger%".to_owned()),
+    ] {
+        assert_eq!(text.matches(theirs).count(), 1, "{theirs}");
+        text = text.replace(theirs, &here);
+    }
+    text.insert_str(0, &format!("global(workDirectory={state:?} maxMessageSize=\"64k\")\n"));
     fs::write(&conf, text).unwrap();
     let mut command = Command::new("rsyslogd");
     command.arg("-n").arg("-f").arg(&conf).arg("-i").arg(root.path().join("pid"));
@@ -186,6 +190,7 @@ fn rsyslog_takes_and_parses_every_record() {
     drop(rsyslog);
     let there: Vec<String> = fs::read_to_string(&out).unwrap().lines().map(str::to_owned).collect();
     same(&there, &(0..records()).map(|n| format!("{n} files")).collect::<Vec<_>>());
+    assert!(!unparsed.exists(), "{}", fs::read_to_string(&unparsed).unwrap());
     rotated(&dir);
 }
 

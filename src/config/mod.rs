@@ -274,6 +274,24 @@ impl Config {
         self
     }
 
+    /// Adds the directives of an environment variable, `RUST_LOG` say, to [`levels`](Self::levels), over those that are
+    /// there. Nothing happens where it is not set, or empty.
+    ///
+    /// ```
+    /// let config = tachograph::Config::new("logs").levels("warn,feed=debug").levels_from_env("RUST_LOG");
+    /// ```
+    #[must_use]
+    pub fn levels_from_env(mut self, variable: &str) -> Self {
+        // What is no text is a directive that cannot be understood; `start` says so.
+        let found = std::env::var_os(variable).unwrap_or_default();
+        for directive in found.to_string_lossy().split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
+            let comma = if self.levels.is_empty() { "" } else { "," };
+            self.levels.push_str(comma);
+            self.levels.push_str(directive);
+        }
+        self
+    }
+
     options! {
         /// The log directory, which is made if it is absent (mode 0750).
         dir: impl Into<PathBuf>,

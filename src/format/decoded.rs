@@ -80,7 +80,7 @@ impl<'a> ValueRef<'a> {
     /// # Errors
     ///
     /// If the bytes end within it, or it has more elements without bytes than the limit.
-    pub(super) fn take(ty: &'a OwnedType, bytes: &mut Cursor<'a>) -> Result<Self, DecodeError> {
+    pub(crate) fn take(ty: &'a OwnedType, bytes: &mut Cursor<'a>) -> Result<Self, DecodeError> {
         let whole = *bytes;
         skip(ty, bytes, &mut { EMPTY_ELEMENTS_MAX })?;
         let len = whole.rest().len() - bytes.rest().len();

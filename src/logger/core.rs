@@ -54,6 +54,11 @@ impl Bell {
         taken
     }
 
+    /// Wakes the worker without the lock, for who may hold it: it can miss this, and then looks a little later.
+    pub(crate) fn nudge(&self) {
+        self.rung.notify_all();
+    }
+
     /// The worker got further.
     pub(crate) fn tell(&self) {
         self.done.notify_all();

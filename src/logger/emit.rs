@@ -25,18 +25,24 @@ const HEARTBEAT_STALE_MS: u64 = 500;
 /// Records a call of an enabled site; `state` is its state word, which was not 0.
 #[inline(always)]
 pub fn emit<A: Args>(site: &'static Site, state: u64, args: &A) {
-    if (state >> 32) as u32 == A::SIGNATURE {
+    emit_payload(site, state, &Erased(args));
+}
+
+/// As [`emit`], where the types may have been found out when the call was made.
+#[inline(always)]
+pub(crate) fn emit_payload<P: Payload>(site: &'static Site, state: u64, payload: &P) {
+    if (state >> 32) as u32 == payload.signature() {
         // Held against the limit before it is rounded: a size that says "too much" must not wrap to a small one.
-        let payload_bytes = args.bytes();
+        let payload_bytes = payload.bytes();
         if payload_bytes <= HOT_BYTES_MAX {
             let bytes = frame_bytes(payload_bytes);
             let handle = lease::current();
             if let Some(header) = handle.header() {
                 let fill = |out| {
-                    // SAFETY: `write` gives room for the frame's payload, which is at least `args.bytes()`.
-                    unsafe { args.encode(out) };
+                    // SAFETY: `write` gives room for the frame's payload, which is at least `payload.bytes()`.
+                    unsafe { payload.encode(out) };
                 };
-                // SAFETY: `encode` writes exactly `args.bytes()` bytes, for which the frame was sized.
+                // SAFETY: `encode` writes exactly `payload.bytes()` bytes, for which the frame was sized.
                 let written = unsafe { handle.write(header, bytes, state as u32, fill) };
                 if written.is_ok() {
                     return;
@@ -44,7 +50,7 @@ pub fn emit<A: Args>(site: &'static Site, state: u64, args: &A) {
             }
         }
     }
-    slow(site, &Erased(args));
+    slow(site, payload);
 }
 
 /// The arguments of a call without their type.
@@ -73,10 +79,12 @@ impl<A: Args> Payload for Erased<'_, A> {
         self.0.target()
     }
 
+    #[inline(always)]
     fn signature(&self) -> u32 {
         A::SIGNATURE
     }
 
+    #[inline(always)]
     fn bytes(&self) -> usize {
         self.0.bytes()
     }
@@ -85,6 +93,7 @@ impl<A: Args> Payload for Erased<'_, A> {
         self.0.bytes_min()
     }
 
+    #[inline(always)]
     unsafe fn encode(&self, out: *mut u8) {
         // SAFETY: the caller gives room for `bytes()`.
         unsafe { self.0.encode(out) };

@@ -5,7 +5,7 @@
 
 use super::core::Core;
 use super::guard::{Guard, Logger, Threads};
-use super::register;
+use super::{followers, register};
 use crate::error::{Error, Kind};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -72,6 +72,7 @@ pub(crate) fn become_global(core: Arc<Core>, threads: Threads) -> Result<Guard, 
     // Without the lock, because it takes as long as there are call sites. Whatever logs meanwhile finds the logger by
     // itself; whoever waits for this function to return finds everything enabled.
     register::adopt_all(&core);
+    followers::tell();
     Ok(Guard::new(Logger::new(core), threads, true))
 }
 

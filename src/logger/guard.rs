@@ -1,7 +1,7 @@
 //! The guard of a running logger: flush, sync, levels, health, close.
 
 use super::core::Core;
-use super::{global, lease, register, start};
+use super::{followers, global, lease, register, start};
 use crate::config::{Mode, Worker};
 use crate::error::{Error, Kind};
 use crate::health::Health;
@@ -39,6 +39,86 @@ impl Logger {
 
     pub(crate) fn default_component(&self) -> Component {
         self.default
+    }
+
+    /// As [`Guard::flush`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn flush(&self, time: Duration) -> Result<(), Error> {
+        let goal = goal(self.core());
+        self.reach(goal, time, "flush", |core| core.control.worker.rendered.load(Ordering::Acquire))
+    }
+
+    /// As [`Guard::sync`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn sync(&self, time: Duration) -> Result<(), Error> {
+        let begin = Instant::now();
+        let goal = goal(self.core());
+        self.reach(goal, time, "sync", |core| core.control.worker.rendered.load(Ordering::Acquire))?;
+        let left = time.saturating_sub(begin.elapsed());
+        self.reach(goal, left, "sync", |core| {
+            if core.control.worker.synced.load(Ordering::Acquire) < goal {
+                core.control.request.sync.fetch_add(1, Ordering::Release);
+                core.bell.wish(|wishes| wishes.sync = true);
+            }
+            core.control.worker.synced.load(Ordering::Acquire)
+        })
+    }
+
+    fn reach(&self, goal: u64, time: Duration, what: &str, mut reached: impl FnMut(&Core) -> u64) -> Result<(), Error> {
+        let core = self.core();
+        if core.is_forked() {
+            return Err(Error::new(Kind::Closed, format!("cannot {what} a logger of the parent process"), ""));
+        }
+        if core.closed.load(Ordering::Acquire) {
+            return Err(Error::new(Kind::Closed, format!("cannot {what} a logger that is closed"), ""));
+        }
+        // `None` where no clock counts so far.
+        let until = Instant::now().checked_add(time);
+        loop {
+            if core.config.mode == Mode::Synchronous {
+                start::step_inline(core);
+            }
+            if reached(core) >= goal {
+                return Ok(());
+            }
+            let left = left(until);
+            if left.is_zero() {
+                return Err(self.behind(what, time));
+            }
+            core.bell.wish(|_| {});
+            core.bell.wait(LOOK.min(left));
+        }
+    }
+
+    fn behind(&self, what: &str, time: Duration) -> Error {
+        let core = self.core();
+        let health = Health::of(core);
+        let text = format!(
+            "{what} was not done within {time:?}: {} records are not in the views yet{}",
+            health.written.saturating_sub(health.rendered_records),
+            health.trouble.map_or(String::new(), |trouble| format!(" ({trouble})")),
+        );
+        let advice = match core.config.worker {
+            Worker::Thread => "nothing is lost by that; wait longer, or look at the disk",
+            Worker::External => {
+                "nothing is lost by that: they are in shared memory, and the collector takes them from there"
+            }
+        };
+        Error::new(Kind::Timeout, text, advice)
+    }
+}
+
+/// What the writer's watermark must pass for all that was logged by now to be in the journal.
+pub(crate) fn goal(core: &Core) -> u64 {
+    // Before the clock is read: a step that gets so far has seen the request.
+    core.control.request.summaries.fetch_add(1, Ordering::AcqRel);
+    match core.stamp {
+        Stamp::Manual => core.control.writer.watermark.load(Ordering::Acquire).saturating_add(2),
+        Stamp::Counter | Stamp::Coarse => core.now(),
     }
 }
 
@@ -85,8 +165,7 @@ impl Guard {
     /// # Errors
     /// [`Error::is_timeout`] when `time` is over before; it says what is behind. Nothing is lost by that.
     pub fn flush(&self, time: Duration) -> Result<(), Error> {
-        let goal = self.goal();
-        self.reach(goal, time, "flush", |core| core.control.worker.rendered.load(Ordering::Acquire))
+        self.logger.flush(time)
     }
 
     /// As [`flush`](Self::flush), and the files are on disk.
@@ -94,68 +173,7 @@ impl Guard {
     /// # Errors
     /// As [`flush`](Self::flush).
     pub fn sync(&self, time: Duration) -> Result<(), Error> {
-        let begin = Instant::now();
-        let goal = self.goal();
-        self.reach(goal, time, "sync", |core| core.control.worker.rendered.load(Ordering::Acquire))?;
-        let left = time.saturating_sub(begin.elapsed());
-        self.reach(goal, left, "sync", |core| {
-            if core.control.worker.synced.load(Ordering::Acquire) < goal {
-                core.control.request.sync.fetch_add(1, Ordering::Release);
-                core.bell.wish(|wishes| wishes.sync = true);
-            }
-            core.control.worker.synced.load(Ordering::Acquire)
-        })
-    }
-
-    /// What the writer's watermark must pass for all that was logged by now to be in the journal.
-    fn goal(&self) -> u64 {
-        let core = self.core();
-        // Before the clock is read: a step that gets so far has seen the request.
-        core.control.request.summaries.fetch_add(1, Ordering::AcqRel);
-        match core.stamp {
-            Stamp::Manual => core.control.writer.watermark.load(Ordering::Acquire).saturating_add(2),
-            Stamp::Counter | Stamp::Coarse => core.now(),
-        }
-    }
-
-    fn reach(&self, goal: u64, time: Duration, what: &str, mut reached: impl FnMut(&Core) -> u64) -> Result<(), Error> {
-        let core = self.core();
-        if core.is_forked() {
-            return Err(Error::new(Kind::Closed, format!("cannot {what} a logger of the parent process"), ""));
-        }
-        // `None` where no clock counts so far.
-        let until = Instant::now().checked_add(time);
-        loop {
-            if core.config.mode == Mode::Synchronous {
-                start::step_inline(core);
-            }
-            if reached(core) >= goal {
-                return Ok(());
-            }
-            let left = left(until);
-            if left.is_zero() {
-                return Err(self.behind(what, time));
-            }
-            core.bell.wish(|_| {});
-            core.bell.wait(LOOK.min(left));
-        }
-    }
-
-    fn behind(&self, what: &str, time: Duration) -> Error {
-        let core = self.core();
-        let health = Health::of(core);
-        let text = format!(
-            "{what} was not done within {time:?}: {} records are not in the views yet{}",
-            health.written.saturating_sub(health.rendered_records),
-            health.trouble.map_or(String::new(), |trouble| format!(" ({trouble})")),
-        );
-        let advice = match core.config.worker {
-            Worker::Thread => "nothing is lost by that; wait longer, or look at the disk",
-            Worker::External => {
-                "nothing is lost by that: they are in shared memory, and the collector takes them from there"
-            }
-        };
-        Error::new(Kind::Timeout, text, advice)
+        self.logger.sync(time)
     }
 
     /// How the logger is. In a forked child: how the parent's is, with a remark that it is the parent's.
@@ -199,6 +217,7 @@ impl Guard {
         register::disable_all(&core);
         if self.global {
             global::retire(&core);
+            followers::tell();
         }
         // Pairs with the fences in `Lease::take` and `Core::cold_call`.
         std::sync::atomic::fence(Ordering::SeqCst);
@@ -227,7 +246,7 @@ impl Guard {
             core.leave();
         }
         // Else a thread may still be at work there: the lock falls with the process, and recovery comes then.
-        Err(self.behind("close", time))
+        Err(self.logger.behind("close", time))
     }
 
     /// The end of a logger without a worker of its own: the collector gets until `until` to take everything, and then the
@@ -245,7 +264,7 @@ impl Guard {
             std::thread::sleep(LOOK.min(left));
         };
         core.control.identity.state.store(state::CLOSED, Ordering::Release);
-        let behind = (!reached).then(|| self.behind("close", time));
+        let behind = (!reached).then(|| self.logger.behind("close", time));
         core.memory.unlock();
         behind.map_or(Ok(()), Err)
     }

@@ -8,12 +8,14 @@
 //! * [`component`]: handles for targets that are not known when the program is compiled.
 //! * [`start`](mod@start): from a configuration to running threads.
 //! * [`tenancy`]: that all who use a directory render the same views.
+//! * [`followers`]: who keeps something in step with the levels.
 //! * [`guard`]: flush, sync, close.
 //! * [`watch`]: whether somebody takes what was logged.
 
 pub(crate) mod component;
 pub(crate) mod core;
 pub(crate) mod emit;
+pub(crate) mod followers;
 pub(crate) mod global;
 pub(crate) mod guard;
 pub(crate) mod lease;

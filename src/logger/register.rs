@@ -2,7 +2,7 @@
 
 use super::component;
 use super::core::{Core, clear, is_set, test_and_set};
-use super::global;
+use super::{followers, global};
 use crate::callsite::{self, Numbered, Site};
 use crate::flight::Fate;
 use crate::level::LevelFilter;
@@ -262,10 +262,17 @@ fn known_targets() -> BTreeSet<String> {
 
 /// Replaces the levels while the logger runs.
 pub(crate) fn set_levels(core: &Core, change: impl FnOnce(&mut Levels)) {
+    if replace_levels(core, change) {
+        followers::tell();
+    }
+}
+
+/// `false` where nobody but the logger itself goes by its levels.
+fn replace_levels(core: &Core, change: impl FnOnce(&mut Levels)) -> bool {
     let mut levels = core.levels.write().unwrap_or_else(PoisonError::into_inner);
     change(&mut levels);
     if core.closed.load(Ordering::Acquire) || !global::is_global(core) {
-        return;
+        return false;
     }
     callsite::for_each(|numbered| {
         if numbered.own {
@@ -274,4 +281,5 @@ pub(crate) fn set_levels(core: &Core, change: impl FnOnce(&mut Levels)) {
     });
     callsite::for_each_unnumbered(Site::set_undecided);
     component::for_each(|info| info.set_level(levels.of(&info.name), core.config.reach()));
+    true
 }

@@ -98,6 +98,8 @@ pub fn start_isolated(config: Config) -> Result<Guard, Error> {
 /// ring and touches what the call will touch. Does nothing while no logger is running.
 pub fn prepare_thread() {
     crate::value::touch_scratch();
+    #[cfg(any(feature = "log", feature = "tracing"))]
+    crate::facade::prepare();
     let _ = lease::with_global(|_| ());
 }
 

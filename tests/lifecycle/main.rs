@@ -20,6 +20,7 @@ mod faults;
 mod forks;
 mod isolated;
 mod levels;
+mod panic_hook;
 mod panics;
 mod records;
 #[path = "../support/mod.rs"]
