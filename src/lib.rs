@@ -77,6 +77,11 @@
 //! * **[`Mode::Synchronous`]** has no threads: a call returns when its line is in the file. For tests and debugging.
 //! * **Unit tests** see what the code under test logs through a [`Capture`]: in memory, without directory and threads.
 //!
+//! # Services
+//!
+//! [`supervisor`] runs the services of a program, each in a thread with a log of its own, and restarts those that fail.
+//! [`systemd`] tells the service manager that the program is ready, and that its writer is alive.
+//!
 //! The command `tacho` reads the journal: live, after a crash, or from a copy. [`reader`] does so in a program.
 
 // The macros name the crate by its absolute path, so that they work in here as well.
@@ -112,8 +117,11 @@ mod sealed;
 pub mod segment;
 #[doc(hidden)]
 pub mod shm;
+pub mod supervisor;
 pub(crate) mod sync;
 pub(crate) mod sys;
+#[cfg(target_os = "linux")]
+pub mod systemd;
 #[cfg(any(test, fuzzing, feature = "testing"))]
 #[doc(hidden)]
 pub mod testing;

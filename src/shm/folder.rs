@@ -28,6 +28,8 @@ pub(crate) const ARCHIVER: &str = "archiver";
 pub(crate) const CONTROL: &str = "control";
 /// Name of the health page.
 pub(crate) const HEALTH: &str = "health";
+/// Name of the page of services.
+pub(crate) const SERVICES: &str = "services";
 /// Name of the worker's part of the configuration.
 pub(crate) const TERMS: &str = "worker";
 /// Name of the table of definitions.
