@@ -33,7 +33,7 @@ use tachograph::{Config, LevelFilter};
 /// The command line was wrong.
 const USAGE: u8 = 2;
 /// How long the end may wait for the files, and for the services.
-const END_MAX: Duration = Duration::from_secs(30);
+const END_MAX: Duration = Duration::from_secs(60);
 /// A service that shows no life for so long hangs.
 const HEARTBEAT_MAX: Duration = Duration::from_secs(10);
 /// The order that is followed through all services at the end.
