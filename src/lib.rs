@@ -78,6 +78,13 @@
 //! * **Panics** leave a record, and it is waited for, after [`log_panics`].
 //! * **Unit tests** see what the code under test logs through a [`Capture`]: in memory, without directory and threads.
 //!
+//! # Services
+//!
+//! [`supervisor`] runs the services of a program, each in a thread with a log of its own, and restarts those that fail.
+//! [`systemd`] tells the service manager that the program is ready, and that its writer is alive.
+//!
+//! # Others
+//!
 //! What is logged through the crates `log` and `tracing` comes into the same files: see `facade`, with the features of these names.
 //!
 //! The command `tacho` reads the journal: live, after a crash, or from a copy. [`reader`] does so in a program.
@@ -120,8 +127,11 @@ mod sealed;
 pub mod segment;
 #[doc(hidden)]
 pub mod shm;
+pub mod supervisor;
 pub(crate) mod sync;
 pub(crate) mod sys;
+#[cfg(target_os = "linux")]
+pub mod systemd;
 #[cfg(any(test, fuzzing, feature = "testing"))]
 #[doc(hidden)]
 pub mod testing;

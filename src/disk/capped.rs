@@ -300,6 +300,10 @@ impl<D: Disk> Disk for Capped<D> {
         self.disk.size()
     }
 
+    fn device(&self) -> Option<u64> {
+        self.disk.device()
+    }
+
     fn file_bytes_max(&self) -> u64 {
         self.disk.file_bytes_max()
     }

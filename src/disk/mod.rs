@@ -202,6 +202,11 @@ pub trait Disk: Send + Sync + Sized {
         Ok(0)
     }
 
+    /// The number of the file system that the directory is on; `None` where no file of it can be on another.
+    fn device(&self) -> Option<u64> {
+        None
+    }
+
     /// The longest that a file may become for this process; `u64::MAX` without a limit.
     fn file_bytes_max(&self) -> u64 {
         u64::MAX
@@ -213,6 +218,18 @@ pub trait Disk: Send + Sync + Sized {
     /// # Errors
     /// That of the file system.
     fn revalidate(&self) -> io::Result<bool>;
+}
+
+/// Bytes that a file system has at least, if it is not to be taken for a full one.
+const ROOM_BYTES: u64 = 1 << 20;
+
+/// Whether `error`, of the file called `name`, is that of another file system than the directory's, which has room: the file
+/// is mounted there by itself, and what keeps it from being written keeps no other.
+pub fn is_elsewhere<D: Disk>(disk: &D, name: &str, error: &io::Error) -> bool {
+    let Some(device) = disk.device() else { return false };
+    let is_mounted = disk.stat_name(name).is_ok_and(|stat| stat.is_some_and(|stat| stat.identity.dev != device));
+    // Files of an overlay file system can have the number of the layer below: there the directory has no room either.
+    is_mounted && (!is_full(error) || disk.space().is_ok_and(|bytes| bytes >= ROOM_BYTES))
 }
 
 /// Writes all of `bytes` at `offset`.

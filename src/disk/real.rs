@@ -238,6 +238,10 @@ impl Disk for RealDisk {
         Ok(stat.f_blocks.saturating_mul(stat.f_frsize))
     }
 
+    fn device(&self) -> Option<u64> {
+        fs::fstat(&*self.dir()).ok().map(|stat| stat_of(&stat).identity.dev)
+    }
+
     fn file_bytes_max(&self) -> u64 {
         rustix::process::getrlimit(rustix::process::Resource::Fsize).current.unwrap_or(u64::MAX)
     }

@@ -21,9 +21,11 @@
 //! | `pinning` | warning | the writer is not pinned to the core that was named for it |
 //! | `memory` | warning | live memory is smaller than was configured |
 //! | `unlocked` | ok, a hint | live memory can be swapped out |
+//! | `services` | warning, critical | a supervised service was restarted since the last look, or is about to be; one has failed for good |
 //! | `sampling` | warning | sampling left out more than nine of ten calls since the last look, and at least 1,000 |
 
-use super::vitals::{Life, Vitals};
+use super::vitals::{Life, ServiceState, Vitals};
+use crate::supervisor::Phase;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::time::Duration;
@@ -155,7 +157,28 @@ fn found(before: Option<&Vitals>, now: &Vitals, limits: &Limits) -> Vec<Finding>
     lags(&mut all, before, now, limits);
     disk(&mut all, now);
     conditions(&mut all, before, now);
+    services(&mut all, before, now);
     all.0
+}
+
+/// Supervised services. Those of a process that is seen for the first time are compared with none at all.
+fn services(all: &mut Findings, before: &Vitals, now: &Vitals) {
+    let known = |name: &str| before.services.iter().find(|known| known.name == name);
+    let restarted = |service: &&ServiceState| {
+        let starts = known(&service.name).map_or(1, |known| known.starts.max(1));
+        service.phase == Phase::Pausing || service.starts > starts
+    };
+    let named = |services: Vec<&ServiceState>| {
+        let named = services.iter().map(|service| format!("{} ({})", service.name, service.reason));
+        named.collect::<Vec<_>>().join(", ")
+    };
+    let failed: Vec<_> = now.services.iter().filter(|service| service.phase == Phase::Failed).collect();
+    let restarted: Vec<_> = now.services.iter().filter(restarted).collect();
+    let Some(state) = graded(!restarted.is_empty(), !failed.is_empty()) else { return };
+    let (what, which) = if failed.is_empty() { ("was restarted", restarted) } else { ("has failed", failed) };
+    let reason = format!("{} of {} services: {what}: {}", which.len(), now.services.len(), named(which));
+    let advice = "see the service's own log; one that has failed comes back only with the whole program";
+    all.add("services", state, reason, advice);
 }
 
 struct Findings(Vec<Finding>);
@@ -403,12 +426,17 @@ mod tests {
             worker_silent_ns: Some(0),
             survives_kill: true,
             locked: true,
+            services: service(Phase::Running, 1),
             ..Vitals::default()
         };
         vitals.clock.steady = true;
         vitals.disk =
             DiskState { measured_unix_ns: 1, free_bytes: 500 << 30, total_bytes: 1 << 40, ..DiskState::default() };
         vitals
+    }
+
+    fn service(phase: Phase, starts: u32) -> Vec<ServiceState> {
+        vec![ServiceState { name: "a".to_owned(), phase, starts, ..ServiceState::default() }]
     }
 
     /// What changes a well process, the finding that comes of it, and its state.
@@ -420,8 +448,11 @@ mod tests {
         let limits = Limits::default();
         let start = check(None, well(), &limits);
         assert_eq!((start.state, &*start.findings), (Ok, &[][..]));
-        let cases: [Case; 27] = [
+        let cases: [Case; 30] = [
             (|v| v.life = Life::Dead, "crashed", Critical),
+            (|v| v.services = service(Phase::Running, 2), "services", Warning),
+            (|v| v.services = service(Phase::Pausing, 1), "services", Warning),
+            (|v| v.services = service(Phase::Failed, 1), "services", Critical),
             (|v| v.dropped.full = 999, "drops", Warning),
             (|v| v.dropped.full = 1_000, "drops", Critical),
             (|v| v.lost = 1, "lost", Critical),

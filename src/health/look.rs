@@ -6,9 +6,10 @@ use crate::ring::pool::RINGS_MAX;
 use crate::shm::control;
 use crate::shm::control_page::{ControlPage, HealthPage, Page};
 use crate::shm::directory::{JOURNAL, POINTER, read_text};
-use crate::shm::folder::{CONTROL, HEALTH, ring_name};
+use crate::shm::folder::{CONTROL, HEALTH, SERVICES, ring_name};
 use crate::shm::health_page;
 use crate::shm::journal;
+use crate::shm::services_page::ServicesWords;
 use crate::sys::file::open_regular;
 use std::fs;
 use std::io;
@@ -97,8 +98,11 @@ pub(crate) fn process(name: &str, live: &Path) -> io::Result<Option<Vitals>> {
     let page = open_regular(&live.join(HEALTH))?.map(|file| HealthPage::copy(&file)).transpose()?;
     let page = page.filter(|page| health_page::is_ours(page));
     let rings = rings(live);
+    let services = open_regular(&live.join(SERVICES))?.map(|file| Page::<ServicesWords>::copy(&file)).transpose()?;
     // Last, so that nothing that was read is younger.
-    Ok(Some(Vitals::take(name, life, (&control, page.as_deref()), rings, Now::read())))
+    let mut vitals = Vitals::take(name, life, (&control, page.as_deref()), rings, Now::read());
+    vitals.services = services.map(|page| page.read()).unwrap_or_default();
+    Ok(Some(vitals))
 }
 
 /// The rings in a live folder.

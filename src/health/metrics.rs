@@ -4,7 +4,8 @@
 
 use super::check::State;
 use super::report::Report;
-use super::vitals::{Life, Ring, Vitals};
+use super::vitals::{Life, Ring, ServiceState, Vitals};
+use crate::supervisor::Phase;
 use std::fmt::Write as _;
 
 /// Name of the file in the log directory.
@@ -122,6 +123,9 @@ fn counters(out: &mut String, all: &[&Vitals]) {
             }
         }
     });
+    metric(out, "service_starts_total", "counter", "How often a supervised service was started.", |metric| {
+        each_service(metric, all, |service| u64::from(service.starts));
+    });
     let simple: [Whole<Vitals>; 8] = [
         ("journal_bytes_total", "Bytes of the journal.", |vitals| vitals.journal_bytes),
         ("lost_records_total", "Records lost behind the writer.", |vitals| vitals.lost),
@@ -177,6 +181,13 @@ fn gauges(out: &mut String, all: &[&Vitals]) {
             }
         });
     }
+    let services: [Whole<ServiceState>; 2] = [
+        ("service_up", "Whether a supervised service runs.", |service| u64::from(service.phase == Phase::Running)),
+        ("service_failed", "Whether it has failed for good.", |service| u64::from(service.phase == Phase::Failed)),
+    ];
+    for (name, help, value) in services {
+        metric(out, name, "gauge", help, |metric| each_service(metric, all, value));
+    }
     let rings: [Whole<Ring>; 3] = [
         ("ring_fill_bytes", "Bytes that wait in a thread's ring.", |ring| ring.fill_bytes),
         ("ring_high_water_bytes", "The most that ever waited there.", |ring| ring.high_water_bytes),
@@ -192,6 +203,14 @@ fn gauges(out: &mut String, all: &[&Vitals]) {
                 }
             }
         });
+    }
+}
+
+fn each_service(metric: &mut Metric<'_>, all: &[&Vitals], value: fn(&ServiceState) -> u64) {
+    for vitals in all {
+        for service in &vitals.services {
+            metric.sample("", &[("process", &vitals.process), ("service", &service.name)], value(service));
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::ring::protocol::{CAUSES, RingHeader};
 use crate::segment::layout::{CAUSE_INTERRUPTED, CAUSE_LOST, CAUSE_WITHOUT_RING, u16_at, u32_at};
 use crate::shm::control::{Control, SLOTS_MAX, activity, state};
 use crate::shm::health_page::{self, HealthWords};
+use crate::supervisor::Phase;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -163,6 +164,25 @@ pub struct Met {
     pub last_unix_ns: i64,
 }
 
+/// A service that the process [supervises](crate::supervisor): a thread of it, or a child.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ServiceState {
+    /// Its name.
+    pub name: String,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// Since when, nanoseconds since the Unix epoch.
+    pub since_unix_ns: i64,
+    /// How often it was started.
+    pub starts: u32,
+    /// Restarts that count at present, and how many there may be.
+    pub restarts: (u32, u32),
+    /// When it last showed life, nanoseconds since the Unix epoch; `None` without a heartbeat.
+    pub beat_unix_ns: Option<i64>,
+    /// Why it last ended with an error; empty where it never did.
+    pub reason: String,
+}
+
 /// A process at one moment. Counters are since its start.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Vitals {
@@ -255,6 +275,9 @@ pub struct Vitals {
     pub shrunk: bool,
     /// What had to be done otherwise than configured.
     pub remarks: String,
+    /// The services that it supervises, if it does.
+    #[serde(default)]
+    pub services: Vec<ServiceState>,
 }
 
 /// The clocks at the moment of taking.

@@ -2,6 +2,7 @@
 
 use super::control::{CONTROL_BYTES, Control};
 use super::health_page::{HEALTH_BYTES, HealthWords};
+use super::services_page::{SERVICES_BYTES, ServicesWords};
 use crate::ring::protocol::RingHeader;
 use crate::sys::file::memory_file;
 use crate::sys::map::Mapping;
@@ -28,6 +29,11 @@ unsafe impl Words for Control {
 // SAFETY: as above.
 unsafe impl Words for HealthWords {
     const BYTES: usize = HEALTH_BYTES;
+}
+
+// SAFETY: as above.
+unsafe impl Words for ServicesWords {
+    const BYTES: usize = SERVICES_BYTES;
 }
 
 // SAFETY: as above; `ring::memory` asserts its size.

@@ -30,6 +30,8 @@ pub(crate) const CONTROL: &str = "control";
 pub(crate) const SETTLED: &str = "settled";
 /// Name of the health page.
 pub(crate) const HEALTH: &str = "health";
+/// Name of the page of services.
+pub(crate) const SERVICES: &str = "services";
 /// Name of the worker's part of the configuration.
 pub(crate) const TERMS: &str = "worker";
 /// Name of the table of definitions.

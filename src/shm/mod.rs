@@ -12,6 +12,7 @@
 //!                                          worker     what a worker must know of the configuration
 //!                                          control    counters, states, switches ([`control`])
 //!                                          health     more counters ([`health_page`])
+//!                                          services   services that it supervises, if it does ([`services_page`])
 //!                                          table      definitions: call sites, components
 //!                                          sampling   what sampling left out, if it is on
 //!                                          live.3     a live segment
@@ -32,6 +33,7 @@ pub mod health_page;
 pub(crate) mod journal;
 pub(crate) mod lifetime;
 pub(crate) mod memory;
+pub(crate) mod services_page;
 pub mod statement;
 pub(crate) mod table;
 pub mod text;

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! * A fault of the whole disk (full, quota, I/O error, read-only) blocks: the batch waits in the intent page.
-//! * A fault of one view (permission, a directory in its place, …) isolates it: its unwritten bytes are carried in the
+//! * A fault of one view (permission, a directory in its place, a full disk of its own, …) isolates it: its unwritten bytes are carried in the
 //!   intent page, its cursor stays, the others go on. When its file can be written again, [`ViewSet::behind`] names
 //!   it, and the caller feeds it from its own cursor until it has caught up.
 //!
@@ -551,7 +551,8 @@ impl<D: Disk, P: IntentPage> ViewSet<D, P> {
                 }
                 Err(error) => {
                     let said = disk::say(&format!("appending to {}", view.files.base()), &error);
-                    if !current.committed && disk::is_of_disk(&error) {
+                    let is_of_disk = disk::is_of_disk(&error);
+                    if !current.committed && is_of_disk && !disk::is_elsewhere(&*files, view.files.base(), &error) {
                         self.error = said;
                         self.full = disk::is_full(&error);
                         self.blocked.fail(now_ns);

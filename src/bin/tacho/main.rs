@@ -26,6 +26,7 @@ mod rotate;
 mod run;
 mod select;
 mod stat;
+mod supervise;
 mod table;
 mod tail;
 mod talk;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         args::Command::Recover(recover) => recover::run(&args, recover),
         args::Command::Run(run) => run::run(&args, run),
         args::Command::Pipe(ingest) => pipe::run(&args, ingest),
+        args::Command::Supervise(wanted) => supervise::run(&args, wanted),
         args::Command::Verify(verify) => verify::run(&args, verify),
     };
     match result {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 pub(crate) fn run(args: &Args, ingest: &Ingest) -> io::Result<ExitCode> {
-    let mut session = Session::start(args, ingest)?;
+    let mut session = Session::start(args, ingest.config.as_deref(), 1)?;
     child::catch(&ENDING, session.sender())?;
     let tee = ingest.tee.then(|| Box::new(Unbuffered(io::stdout())) as Box<dyn Write + Send>);
     session.read("stdin", &ingest.component, ingest.level, io::stdin(), tee)?;

@@ -2,7 +2,7 @@
 
 use crate::args::{Args, Run};
 use crate::ingest::child::{self, Charge, ENDING, PASSED_ON};
-use crate::ingest::{Event, Session, Unbuffered};
+use crate::ingest::{Event, PIPE_BYTES, Session, Unbuffered};
 use crate::talk::shown;
 use rustix::pipe::fcntl_setpipe_size;
 use signal_hook::consts::SIGCHLD;
@@ -16,8 +16,6 @@ use std::time::Instant;
 const NOT_STARTED: u8 = 125;
 const NOT_EXECUTABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
-/// Bytes that are asked for the child's pipes, so that it need not wait for every read.
-const PIPE_BYTES: usize = 1 << 20;
 
 pub(crate) fn run(args: &Args, run: &Run) -> io::Result<ExitCode> {
     match started(args, run) {
@@ -31,7 +29,7 @@ pub(crate) fn run(args: &Args, run: &Run) -> io::Result<ExitCode> {
 
 fn started(args: &Args, run: &Run) -> Result<u8, (u8, io::Error)> {
     let ours = |error| (NOT_STARTED, error);
-    let mut session = Session::start(args, &run.ingest).map_err(ours)?;
+    let mut session = Session::start(args, run.ingest.config.as_deref(), 2).map_err(ours)?;
     child::catch(&[&PASSED_ON[..], &[SIGCHLD]].concat(), session.sender()).map_err(ours)?;
     let (program, arguments) =
         run.command.split_first().ok_or_else(|| ours(io::Error::new(ErrorKind::InvalidInput, "no command")))?;

@@ -281,6 +281,42 @@ Examples:
 
 Exit status: 0 at the end of the input, 128 and its number after a signal, 2 when something could not be logged.")]
     Pipe(Ingest),
+    /// Start programs in order, restart those that fail, log what they print
+    ///
+    /// Each program of FILE runs in a process group of its own; what it prints is logged as with `tacho run`, in a file of
+    /// its name. One that fails is started again after a pause that doubles, at most 3 times in 5 minutes unless the file
+    /// says otherwise; then it has failed for good. The others go on meanwhile. `tacho health` shows how they are.
+    ///
+    /// SIGTERM, SIGINT, SIGHUP and SIGQUIT stop all in reverse order: each group gets its stop signal, and is killed when it
+    /// has not ended in time. A second one kills all at once. SIGUSR1 and SIGUSR2 are passed on to every program. When the
+    /// supervisor itself is killed, so are the programs, but for those with `outlives_supervisor`.
+    ///
+    /// As a unit of systemd with Type=notify, it is ready when all programs have been started, and WATCHDOG=1 goes by the
+    /// heartbeat of its writer.
+    #[command(after_help = "\
+Examples:
+  tacho supervise services.toml
+  tacho -D /var/log/platform supervise --config tachograph.toml services.toml
+  tacho supervise --check services.toml        only whether the file can be used
+  tacho cat -u order_watcher -o raw            what a program printed
+
+  [[service]]
+  name = \"order_watcher\"
+  command = [\"./order_watcher\", \"--port\", \"8080\"]
+  after = [\"feed\"]               # started when it runs, stopped before it
+  env = { SYMBOL = \"AAPL\" }
+  cwd = \"/opt/platform\"
+  restart = \"on-failure\"         # or \"always\", \"never\"
+  restart_max = 3
+  restart_period = \"5 min\"
+  backoff = \"100 ms\"             # doubled each time, up to
+  backoff_max = \"30 s\"
+  jitter_percent = 20
+  stop_signal = \"SIGTERM\"
+  stop_max = \"10 s\"              # then it is killed
+
+Exit status: 0 when all ended well or as told, 1 when one has failed for good, 2 when something else went wrong.")]
+    Supervise(Supervise),
     /// Write completions for a shell to standard output
     #[command(after_help = "\
 Examples:
@@ -345,6 +381,19 @@ pub(crate) struct Run {
     /// The program and its arguments
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
     pub(crate) command: Vec<OsString>,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Supervise {
+    /// The programs
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Only say whether the file can be used
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// A configuration file of the logger, with its `dir` instead of -D and its levels
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// A span of time, such as `2s` or `500ms`.

@@ -1,4 +1,5 @@
-//! What foreign programs print, logged as if they linked the library: the part that `tacho run` and `tacho pipe` share.
+//! What foreign programs print, logged as if they linked the library: the part that `tacho run`, `tacho pipe` and `tacho supervise`
+//! share.
 //!
 //! * [`lines`], [`level`]: lines of a stream, the level of a line. Pure.
 //! * [`record`]: how a line stands in the journal, and how it comes back byte for byte.
@@ -11,12 +12,13 @@ mod lines;
 pub(crate) mod pump;
 pub(crate) mod record;
 
-use crate::args::{Args, Ingest};
+use crate::args::Args;
 use crate::talk::shown;
 use record::{RECORD_BYTES_MAX, Recorder};
 use rustix::io::Errno;
 use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 use tachograph::{Config, Guard, Level, LevelFilter, Overflow, WriterCore, component, start};
@@ -27,6 +29,8 @@ const BLOCK_MAX: Duration = Duration::from_secs(60);
 const CLOSE_MAX: Duration = Duration::from_secs(10);
 /// Bytes of a live segment, of which there are 8: a tool beside a trading process takes little shared memory.
 const SEGMENT_BYTES: usize = 4 << 20;
+/// Bytes that are asked for a child's pipes, so that it need not wait for every read.
+pub(crate) const PIPE_BYTES: usize = 1 << 20;
 /// Bytes of a stream's ring.
 const RING_BYTES: usize = 1 << 20;
 
@@ -50,15 +54,29 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Starts the logger.
-    pub(crate) fn start(args: &Args, ingest: &Ingest) -> io::Result<Self> {
-        let guard = start(config(args, ingest)?).map_err(io::Error::other)?;
+    /// Starts the logger, by the file of its configuration if there is one, with rings for so many streams.
+    pub(crate) fn start(args: &Args, file: Option<&Path>, streams: usize) -> io::Result<Self> {
+        let guard = start(config(args, file, streams)?).map_err(io::Error::other)?;
         let (sender, events) = channel();
         let session = Self { guard, quiet: args.quiet, stop: Some(io::pipe()?), sender, events, open: 0 };
         if !session.guard.health().survives_kill {
             session.say("shared memory could not be had: what is not in the files yet would die with this process");
         }
         Ok(session)
+    }
+
+    /// The logger.
+    pub(crate) fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// What happens next; `None` when nothing did within `time`.
+    pub(crate) fn wait(&self, time: Option<Duration>) -> Option<Event> {
+        match time {
+            // It never fails: a sender is kept here.
+            None => self.events.recv().ok(),
+            Some(time) => self.events.recv_timeout(time).ok(),
+        }
     }
 
     /// Where events are sent to.
@@ -127,14 +145,14 @@ fn talk(text: &str) {
 }
 
 /// The file's configuration, or one that keeps every line; both wait rather than drop, and have room for a line.
-fn config(args: &Args, ingest: &Ingest) -> io::Result<Config> {
-    let config = match &ingest.config {
+fn config(args: &Args, file: Option<&Path>, streams: usize) -> io::Result<Config> {
+    let config = match file {
         Some(path) => Config::from_file(path).map_err(io::Error::other)?,
         None => Config::new(&args.dir)
             .level(LevelFilter::Trace)
             .segment_bytes(SEGMENT_BYTES)
             .ring_bytes(RING_BYTES)
-            .rings_spare(2_usize)
+            .rings_spare(streams)
             .writer_core(WriterCore::Unpinned),
     };
     Ok(config.overflow(Overflow::Block).block_max(BLOCK_MAX).record_bytes_max(RECORD_BYTES_MAX))
