@@ -2,4 +2,5 @@
 # Every benchmark once, to see that it runs and that what it measures is right; no figure is looked at.
 set -euo pipefail
 
-cargo bench --locked --features testing --bench latency --bench throughput --bench parts -- --test
+cargo bench --locked --features testing --bench latency --bench pipeline --bench parts --bench archive --bench scale \
+    --bench soak --bench report -- --test
