@@ -6,7 +6,7 @@
 //! cargo bench --bench size -- target/bench/size
 //! ```
 //!
-//! Any log directory will do. All are made of the same records: the journal as it is archived, and its records rendered again.
+//! The figures also go to `size.json` under `target/bench/`. Any log directory will do. All are made of the same records: the journal as it is archived, and its records rendered again.
 //! Before anything is printed, each compressed form is inflated and held against what went in.
 #![allow(
     missing_docs,
@@ -21,6 +21,7 @@
 use flate2::Compression;
 use flate2::read::{GzDecoder, MultiGzDecoder};
 use flate2::write::GzEncoder;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
@@ -54,10 +55,12 @@ fn main() {
     println!("| what | plain | gzip -3 | gzip -9 | zstd -3 | zstd -9 |");
     println!("|---|---:|---:|---:|---:|---:|");
     // Files as the worker makes them: one per segment, text in files of the default size.
-    let journal = row("journal", &segments, records);
-    let text = row("text", &pieces(&text), records);
-    row("JSON", &pieces(&json), records);
-    println!("\njournal.gz is {:.2} of text.gz\n", journal / text);
+    let mut rows = vec![
+        row("journal", &segments, records),
+        row("text", &pieces(&text), records),
+        row("JSON", &pieces(&json), records),
+    ];
+    println!("\njournal.gz is {:.2} of text.gz\n", rows[0].gzip() / rows[1].gzip());
     println!("| a journal in another form | plain | gzip -3 | gzip -9 | zstd -3 | zstd -9 |");
     println!("|---|---:|---:|---:|---:|---:|");
     let forms: [(&str, Form); 4] = [
@@ -68,7 +71,25 @@ fn main() {
     ];
     for (name, form) in forms {
         let all: Vec<Vec<u8>> = segments.iter().map(|segment| form(&frames(segment))).collect();
-        row(name, &all, records);
+        rows.push(row(name, &all, records));
+    }
+    let rows: Vec<Value> =
+        rows.into_iter().map(|row| json!({ "what": row.name, "bytes_per_record": row.columns })).collect();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("size.json"), format!("{:#}\n", json!({ "records": records, "rows": rows }))).unwrap();
+}
+
+/// Bytes per record: plain, gzip -3, gzip -9, zstd -3, zstd -9.
+struct Row {
+    name: String,
+    columns: [Option<f64>; 5],
+}
+
+impl Row {
+    /// At the default level.
+    fn gzip(&self) -> f64 {
+        self.columns[1].unwrap()
     }
 }
 
@@ -108,8 +129,8 @@ fn pieces(bytes: &[u8]) -> Vec<Vec<u8>> {
     bytes.chunks(50 << 20).map(<[u8]>::to_vec).collect()
 }
 
-/// Prints what the files take; returns the bytes per record with gzip at the default level.
-fn row(name: &str, files: &[Vec<u8>], records: u64) -> f64 {
+/// Prints what the files take.
+fn row(name: &str, files: &[Vec<u8>], records: u64) -> Row {
     let per_record = |compress: &dyn Fn(&[u8]) -> Option<usize>| {
         let all: Option<Vec<usize>> = files.iter().map(|file| compress(file)).collect();
         all.map(|all| all.iter().sum::<usize>() as f64 / records as f64)
@@ -124,7 +145,7 @@ fn row(name: &str, files: &[Vec<u8>], records: u64) -> f64 {
     let shown: Vec<String> =
         columns.iter().map(|it| it.map_or("-".to_owned(), |bytes| format!("{bytes:.2}"))).collect();
     println!("| {name} | {} |", shown.join(" | "));
-    columns[1].unwrap()
+    Row { name: name.to_owned(), columns }
 }
 
 fn gzip(bytes: &[u8], level: u32) -> usize {

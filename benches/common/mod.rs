@@ -1,7 +1,20 @@
 //! What the benchmarks share: the calls, and the check that what they logged is there.
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "shared by benchmarks that need different parts of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unused_imports,
+    reason = "shared by benchmarks that need different parts of it"
+)]
 
-use std::path::Path;
+pub mod machine;
+pub mod ticks;
+pub mod timing;
+
+use std::path::{Path, PathBuf};
 use tachograph::reader::dir::LogDir;
 use tachograph::reader::follow::{Follower, Start, Until};
 use tachograph::reader::record::Body;
@@ -36,21 +49,37 @@ pub fn numbers_line(i: u64) -> String {
     format!("Logging iteration: {}, int: {}, double: {}", i, i ^ 1, i as f64)
 }
 
-/// Cores: of the producer, and of the writer where there is a second one.
-pub fn cores() -> (usize, WriterCore) {
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
-    let first = cores.first().map_or(0, |core| core.id);
-    (first, cores.get(1).map_or(WriterCore::Unpinned, |core| WriterCore::Core(core.id)))
+pub use machine::{cores, pin};
+
+/// Where results go: `<target>/bench`.
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench")
 }
 
-pub fn pin(core: usize) {
-    core_affinity::set_for_current(core_affinity::CoreId { id: core });
+/// Whether only the checks are wanted.
+pub fn quick() -> bool {
+    std::env::args().any(|arg| arg == "--test")
+}
+
+/// Runs this benchmark again, built with what it measures inside of the library: `cargo bench` alone runs everything.
+pub fn again_with_internals(name: &str) {
+    let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["bench", "--features", "testing", "--bench", name]);
+    cargo.arg("--manifest-path").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+    cargo.arg("--target-dir").arg(Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("")).arg("--");
+    cargo.args(std::env::args().skip(1).filter(|argument| argument != "--bench"));
+    assert!(cargo.status().unwrap().success(), "{name}, built with the feature `testing`");
+}
+
+/// The core of the writer: the second one, the producer has the first.
+pub fn writer_core() -> WriterCore {
+    cores().1.map_or(WriterCore::Unpinned, WriterCore::Core)
 }
 
 /// The defaults, but for where the writer runs and for limits that would delete what is to be checked.
 pub fn config(dir: &Path) -> Config {
     Config::new(dir)
-        .writer_core(cores().1)
+        .writer_core(writer_core())
         .view_bytes_max(1_u64 << 32)
         .archive_bytes_max(1_u64 << 34)
         .archive_compress(false)
