@@ -23,6 +23,8 @@ mod recover;
 mod rotate;
 mod run;
 mod select;
+#[cfg(feature = "ship")]
+mod ship;
 mod stat;
 mod table;
 mod tail;
@@ -63,6 +65,8 @@ fn main() -> ExitCode {
         args::Command::Level(level) => level::run(&args, level),
         args::Command::Rotate(rotate) => rotate::run(&args, rotate),
         args::Command::Recover(recover) => recover::run(&args, recover),
+        #[cfg(feature = "ship")]
+        args::Command::Ship(ship) => ship::run(&args, ship),
         args::Command::Run(run) => run::run(&args, run),
         args::Command::Pipe(ingest) => pipe::run(&args, ingest),
         args::Command::Verify(verify) => verify::run(&args, verify),
