@@ -3,7 +3,8 @@
 //!
 //! [`Follower::advance`] never sleeps; who follows calls [`Follower::poll`] every now and then.
 
-use super::dir::{LogDir, ProcessSource};
+use super::cursor::Cursor;
+use super::dir::{LogDir, Process, ProcessSource};
 use super::journal::{Fed, Journal, Tally};
 use super::live::Owner;
 use super::merge::{JournalId, Merge, Step};
@@ -88,6 +89,8 @@ pub struct Follower {
     known: HashSet<String>,
     refreshed: Instant,
     start: Start,
+    /// Where journals that are not in the merge yet are to be taken up.
+    places: Cursor,
     /// Records before this time may have been left out, because of `start`.
     complete_from_ns: i64,
 }
@@ -98,6 +101,19 @@ impl Follower {
     /// # Errors
     /// When the directory cannot be listed.
     pub fn open(dir: LogDir, until: Until, start: Start) -> io::Result<Self> {
+        Self::new(dir, until, start, Cursor::default())
+    }
+
+    /// A follower that goes on where another one had come to, when that one's [`cursor`](Self::cursor) was taken. Segments
+    /// that are there no more are counted as missing.
+    ///
+    /// # Errors
+    /// When the directory cannot be listed.
+    pub fn resume(dir: LogDir, until: Until, cursor: Cursor) -> io::Result<Self> {
+        Self::new(dir, until, Start::First, cursor)
+    }
+
+    fn new(dir: LogDir, until: Until, start: Start, places: Cursor) -> io::Result<Self> {
         let mut follower = Self {
             dir,
             until,
@@ -106,11 +122,24 @@ impl Follower {
             known: HashSet::new(),
             refreshed: Instant::now(),
             start,
+            places,
             complete_from_ns: i64::MIN,
         };
         follower.list()?;
         follower.start = Start::First;
         Ok(follower)
+    }
+
+    /// How far this has come in each journal, the [current](Self::current) record included. Journals that are gone
+    /// are not in it.
+    pub fn cursor(&mut self) -> Cursor {
+        for (_, journal) in self.merge.journals() {
+            // Without a mark now, an earlier one: what went out since comes again, and nothing is passed over.
+            if let Some(mark) = journal.mark() {
+                self.places.marks.insert(journal.name().to_owned(), mark);
+            }
+        }
+        self.places.clone()
     }
 
     /// Goes on to the next record; `false` when there is none now.
@@ -184,13 +213,21 @@ impl Follower {
 
     /// Adds processes that were not known.
     fn list(&mut self) -> io::Result<()> {
-        for process in self.dir.processes()? {
+        let processes = self.dir.processes()?;
+        self.forget_gone(&processes.iter().map(Process::name).collect());
+        for process in processes {
             if !self.known.insert(process.name().to_owned()) {
                 continue;
             }
             let mut source = process.source();
-            let mut journal = Journal::new(process.name());
-            let begun = begin(&mut source, &mut journal, self.start);
+            let (journal, begun) = match self.places.marks.get(process.name()) {
+                Some(mark) => (Journal::resume(process.name(), *mark), Ok(i64::MIN)),
+                None => {
+                    let mut journal = Journal::new(process.name());
+                    let begun = begin(&mut source, &mut journal, self.start);
+                    (journal, begun)
+                }
+            };
             let error = begun.as_ref().err().map(ToString::to_string);
             self.complete_from_ns = self.complete_from_ns.max(begun.unwrap_or(i64::MIN));
             let id = self.merge.add(journal);
@@ -198,6 +235,22 @@ impl Follower {
             self.members.insert(id, member);
         }
         Ok(())
+    }
+
+    /// Lets go of journals whose folders are gone and of which nothing is left to go out.
+    fn forget_gone(&mut self, there: &HashSet<&str>) {
+        let merge = &self.merge;
+        let is_gone = |id: &JournalId| {
+            let journal = merge.journal(*id).filter(|journal| !there.contains(journal.name()) && journal.is_empty());
+            journal.filter(|_| merge.current_journal() != Some(*id)).map(|journal| (*id, journal.name().to_owned()))
+        };
+        let gone: Vec<_> = self.members.keys().filter_map(is_gone).collect();
+        for (id, name) in gone {
+            self.merge.remove(id);
+            self.members.remove(&id);
+            self.known.remove(&name);
+        }
+        self.places.marks.retain(|name, _| there.contains(name.as_str()) || self.known.contains(name));
     }
 
     /// Reads of a journal until it has a record ready or there is nothing more now.

@@ -1,6 +1,7 @@
 //! Goes over journals, live or archived, of one process or many, and hands out records in the order of time.
 
 pub mod archive;
+pub mod cursor;
 pub mod definitions;
 pub mod dir;
 mod file;

@@ -2,7 +2,8 @@
 //!
 //! The limit holds before the disk is used: the growing segment counts as full, and the compressed copy that is being made
 //! as large as its original. Segments that are not in the views yet are spared up to [`SPARED`] times the limit, or
-//! until nothing else can make room for the views on a full disk. Of processes that are dead and all of whose records are in
+//! until nothing else can make room for the views on a full disk; those that a reader's cursor awaits (`reader/cursor.rs`)
+//! as far, but they go before any that are not in the views. Of processes that are dead and all of whose records are in
 //! the views at most [`JOURNALS_MAX`] are kept. A folder goes with its last segment.
 
 use super::archive::segment_name;
@@ -13,6 +14,7 @@ use crate::clock::ticks::unix_ns;
 use crate::config::Config;
 use crate::disk::{Disk, read_small};
 use crate::reader::archive::segment_number;
+use crate::reader::cursor;
 use crate::segment::layout::{HEADER_BYTES, Header, WRITER_RING};
 use crate::segment::scan::{Item, Scanner, Tail};
 use crate::shm::directory::POINTER;
@@ -76,13 +78,17 @@ pub(super) struct Going {
     pub(super) bytes: u64,
     /// Records of it that do not stand in the views yet; of one that is in work at most so many.
     pub(super) lost: u64,
+    /// A reader's cursor had not passed it.
+    pub(super) awaited: bool,
 }
 
 /// What a segment that is given up costs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Cost {
-    /// Nothing: it is in the views.
+    /// Nothing: it is in the views, and no cursor awaits it.
     Rendered,
+    /// It is in the views, but a reader with a cursor of its own has not passed it.
+    Awaited,
     /// Its records: nothing of it was read yet.
     Unread,
     /// Some of it is in the views, the rest in the renderer's memory: lost if that dies now.
@@ -250,12 +256,12 @@ impl<D: Disk> Keeper<D> {
         };
         if self.going.as_ref() != Some(place) {
             // While both forms of a segment are there, the records are in the other one.
-            let is_lost = segment.cost(needed) != Cost::Rendered && !segment.twin;
+            let is_lost = segment.is_needed(needed) && !segment.twin;
             let lost = match if is_lost { count_records(&folder, &place.name) } else { Ok(0) } {
                 Err(error) if gone(&error) => return Ok(()),
                 counted => counted?,
             };
-            say(Going { bytes: *bytes, lost });
+            say(Going { bytes: *bytes, lost, awaited: segment.awaited && !segment.twin });
             self.going = Some(place.clone());
         }
         match folder.unlink(&place.name) {
@@ -267,6 +273,25 @@ impl<D: Disk> Keeper<D> {
         }
     }
 
+    /// Of each reader with a cursor, the first segments that it awaits, by the names of the journals. What is no cursor
+    /// awaits nothing.
+    fn readers(&self) -> io::Result<Vec<HashMap<String, u64>>> {
+        let mut names = Vec::new();
+        self.journals.list(&mut |name| {
+            if cursor::reader_of(name).is_some() {
+                names.push(name.to_owned());
+            }
+        })?;
+        let mut readers = Vec::new();
+        for name in names {
+            let bytes = read_small(&self.journals, &name, cursor::FILE_BYTES_MAX).ok().flatten();
+            if let Some(cursor) = bytes.and_then(|bytes| cursor::Cursor::decode(&bytes).ok()) {
+                readers.push(cursor.marks.into_iter().map(|(name, mark)| (name, mark.start.number)).collect());
+            }
+        }
+        Ok(readers)
+    }
+
     fn segments(&self) -> io::Result<Vec<Segment>> {
         self.segments_and(|_| ())
     }
@@ -275,12 +300,14 @@ impl<D: Disk> Keeper<D> {
     fn segments_and(&self, mut empty: impl FnMut(&str)) -> io::Result<Vec<Segment>> {
         let mut processes = Vec::new();
         self.journals.list_folders(&mut |name| processes.push(name.to_owned()))?;
+        let readers = self.readers()?;
         let mut segments = Vec::new();
         for process in processes {
             let folder = match self.journals.folder(&process) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 opened => opened?,
             };
+            let awaited_from = readers.iter().map(|reader| reader.get(&process).copied().unwrap_or(0)).min();
             let mut names = Vec::new();
             folder.list(&mut |name| names.extend(segment_number(name).map(|number| (number, name.to_owned()))))?;
             if names.is_empty() {
@@ -299,7 +326,8 @@ impl<D: Disk> Keeper<D> {
                 // Before it is rendered for good it may still be read, whoever wrote it; for a while that is likely.
                 let still = unix_ns().saturating_sub(stat.mtime_ns) > QUIET_NS;
                 let newest = newest == Some(*number) && !rendered && (lives || !still);
-                segments.push(Segment { age, place, bytes: stat.bytes, newest, lives, rendered, twin });
+                let awaited = awaited_from.is_some_and(|first| *number >= first);
+                segments.push(Segment { age, place, bytes: stat.bytes, newest, lives, rendered, twin, awaited });
             }
         }
         Ok(segments)
@@ -321,6 +349,8 @@ pub(super) struct Segment {
     rendered: bool,
     /// The other form of it, plain or compressed, is there too.
     twin: bool,
+    /// A reader's cursor has not passed it.
+    awaited: bool,
 }
 
 impl Segment {
@@ -332,6 +362,7 @@ impl Segment {
     /// What is lost with it.
     fn cost(&self, needed: &Needed) -> Cost {
         match (self.is_needed(needed), self.is_in_work(needed)) {
+            (false, _) if self.awaited => Cost::Awaited,
             (false, _) => Cost::Rendered,
             (true, false) => Cost::Unread,
             (true, true) => Cost::InWork,
@@ -365,12 +396,13 @@ fn crowd(segments: &[Segment], journals_max: usize) -> BTreeSet<String> {
 }
 
 /// The oldest segments that have to go for the others, and `ahead` bytes more, to be within `bytes_max`, or, for those that
-/// are still needed, within [`SPARED`] times that.
+/// are still needed or awaited, within [`SPARED`] times that.
 fn too_many(mut segments: Vec<Segment>, needed: &Needed, ahead: u64, bytes_max: u64) -> Vec<Segment> {
     let mut total = segments.iter().fold(ahead, |sum, segment| sum.saturating_add(segment.bytes));
     segments.retain(|segment| !segment.newest);
     segments.sort_by(|a, b| a.age.cmp(&b.age));
-    let (mut spared, free): (Vec<_>, Vec<_>) = segments.into_iter().partition(|segment| segment.is_needed(needed));
+    let (mut spared, free): (Vec<_>, Vec<_>) =
+        segments.into_iter().partition(|segment| segment.is_needed(needed) || segment.awaited);
     spared.retain(|segment| !segment.is_in_work(needed));
     let mut going = Vec::new();
     for (group, limit) in [(free, bytes_max), (spared, bytes_max.saturating_mul(SPARED))] {
@@ -431,8 +463,8 @@ mod tests {
     }
 
     fn segment(age: i64, number: u64, bytes: u64, newest: bool) -> Segment {
-        let (lives, rendered, twin) = (true, false, false);
-        Segment { age: (age, "p".into(), number), place: place(number), bytes, newest, lives, rendered, twin }
+        let (lives, rendered, twin, awaited) = (true, false, false, false);
+        Segment { age: (age, "p".into(), number), place: place(number), bytes, newest, lives, rendered, twin, awaited }
     }
 
     #[test]
@@ -505,6 +537,32 @@ mod tests {
         // What is being read stays, and so does what grows.
         assert_eq!((oldest(1, 2, Cost::InWork), oldest(3, 3, Cost::InWork)), (Some(1), None));
         assert_eq!(oldest(1, 3, Cost::Unread), None);
+    }
+
+    #[test]
+    fn what_a_cursor_awaits_is_spared_up_to_the_hard_limit_and_told_of() {
+        let disk = archive();
+        let keeper = Keeper::new(&Config::new("logs"), disk.clone());
+        // All four are in the views.
+        let needed = HashMap::from([(name_key("p"), (5, 5))]);
+        assert_eq!(keeper.oldest(&needed, Cost::Awaited).unwrap(), None);
+        let start = crate::reader::mark::SegmentStart { number: 2, watermark: None, recovered: false };
+        let read = crate::reader::record::Position { segment: 2, offset: 0 };
+        let mark = crate::reader::mark::Mark { start, read, out_last: None, whole: false };
+        let cursor = cursor::Cursor { marks: BTreeMap::from([("p".to_owned(), mark)]) };
+        let file = disk.open_write("otlp.cursor").unwrap();
+        write_all_at(&disk, &file, &cursor.encode(), 0).unwrap();
+        let oldest = |cost| keeper.oldest(&needed, cost).unwrap().map(|segment| segment.age.2);
+        assert_eq!((oldest(Cost::Rendered), oldest(Cost::Awaited)), (Some(1), Some(2)));
+        let all = || keeper.segments().unwrap();
+        let bytes = all()[0].bytes;
+        let going = |max| too_many(all(), &needed, 0, max).iter().map(|segment| segment.age.2).collect::<Vec<_>>();
+        assert_eq!((going(3 * bytes), going(2 * bytes - 1), going(bytes)), (vec![1], vec![1], vec![1, 2]));
+        let mut said = Vec::new();
+        let mut keeper = Keeper::new(&Config::new("logs"), disk.clone());
+        let victim = keeper.oldest(&needed, Cost::Awaited).unwrap().unwrap();
+        keeper.delete(&victim, &needed, &mut |going: Going| said.push((going.lost, going.awaited))).unwrap();
+        assert_eq!(said, [(0, true)]);
     }
 
     #[test]

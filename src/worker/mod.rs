@@ -463,7 +463,7 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
         }
         self.cramped_at = None;
         while self.ledger.free() < self.headroom {
-            let made = room::keep(&mut self.keeper, &mut self.views);
+            let made = room::keep(&mut self.keeper, &mut self.views, &mut self.given_up);
             self.tended.iter_mut().for_each(|tended| tended.archive.close_deleted());
             if self.troubles.see("keeping below disk_bytes_cap", made) != Some(true) {
                 self.cramped_at = Some(Instant::now());
@@ -477,7 +477,7 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
         let needed = self.views.needed();
         let (tended, given_up) = (&self.tended, &mut self.given_up);
         let say = |going: Going| {
-            if going.lost > 0 {
+            if going.lost > 0 || going.awaited {
                 given_up.lose(going);
                 count(tended, given_up);
             }

@@ -1,7 +1,7 @@
 //! What is given up when the disk is full: the oldest first, be it an archived segment or a backup of a view.
 //!
 //! One file goes at a time, and only as much as the failing write needs: first what is in the views already and what is put
-//! away. When nothing of that is left, live memory fills, and the newest records are dropped and counted. Lines come
+//! away, of which what a reader's cursor awaits comes last. When nothing of that is left, live memory fills, and the newest records are dropped and counted. Lines come
 //! before the archive: while they wait for room nothing more is archived, and where archives that are in no view
 //! yet are all that is left, the oldest of them goes for the lines' sake, its records counted as lost. Else a disk full of
 //! unrendered archives would stay so for ever. Last of all go segments that were read and are not in the views: their records
@@ -31,6 +31,7 @@ struct Sums {
     backups: u64,
     bytes: u64,
     lost: u64,
+    awaited: u64,
 }
 
 impl GivenUp {
@@ -45,12 +46,13 @@ impl GivenUp {
             sums.segments += 1;
             sums.bytes += going.bytes;
             sums.lost += going.lost;
+            sums.awaited += u64::from(going.awaited);
         });
     }
 
     /// Adds what is not counted yet.
     pub(super) fn count(&self, words: &WorkerWords) {
-        let Sums { segments, backups, bytes, lost } = self.uncounted;
+        let Sums { segments, backups, bytes, lost, .. } = self.uncounted;
         words.given_up_segments.fetch_add(segments, Ordering::Relaxed);
         words.given_up_backups.fetch_add(backups, Ordering::Relaxed);
         words.given_up_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -74,7 +76,7 @@ impl GivenUp {
     }
 
     fn statement(&self) -> Option<String> {
-        let Sums { segments, backups, bytes, lost } = self.unstated;
+        let Sums { segments, backups, bytes, lost, awaited } = self.unstated;
         let mut files = Vec::new();
         for (count, what) in [(segments, "archived segments"), (backups, "backups")] {
             if count > 0 {
@@ -85,8 +87,12 @@ impl GivenUp {
             0 => String::new(),
             lost => format!("; {lost} records in them were in no view yet"),
         };
+        let awaited = match awaited {
+            0 => String::new(),
+            count => format!("; {count} of them had not been read by all who keep a cursor, such as tacho ship"),
+        };
         (!files.is_empty())
-            .then(|| format!("{} given up for want of room: {bytes} bytes{records}", files.join(" and ")))
+            .then(|| format!("{} given up for want of room: {bytes} bytes{records}{awaited}", files.join(" and ")))
     }
 }
 
@@ -97,23 +103,29 @@ enum Oldest {
     Backup(String, u64),
 }
 
-/// The oldest file that may go without a loss: an archived segment that is in the views, or a backup of one.
+/// The oldest file that may go without a loss: an archived segment that is in the views, or a backup of one; when there is
+/// none, a segment that only a reader's cursor awaits.
 fn oldest<D: Disk>(keeper: &Keeper<D>, views: &Views<D>, needed: &Needed) -> io::Result<Option<Oldest>> {
     Ok(match (keeper.oldest(needed, Cost::Rendered)?, views.oldest_backup()?) {
         (Some(segment), backup) if backup.as_ref().is_none_or(|(_, age, _)| segment.age.0 <= *age) => {
             Some(Oldest::Segment(segment))
         }
         (_, Some((name, _, bytes))) => Some(Oldest::Backup(name, bytes)),
-        (_, None) => None,
+        (_, None) => keeper.oldest(needed, Cost::Awaited)?.map(Oldest::Segment),
     })
 }
 
 /// Deletes the oldest file that may go without a loss, before room is wanting; `false` when there is none. That is
 /// how files are kept below a cap, and nothing to be stated.
-pub(super) fn keep<D: Disk>(keeper: &mut Keeper<D>, views: &mut Views<D>) -> io::Result<bool> {
+/// What a cursor awaited is.
+pub(super) fn keep<D: Disk>(keeper: &mut Keeper<D>, views: &mut Views<D>, given_up: &mut GivenUp) -> io::Result<bool> {
     let needed = views.needed()?;
     match oldest(keeper, views, &needed)? {
-        Some(Oldest::Segment(segment)) => keeper.delete(&segment, &needed, &mut |_| ())?,
+        Some(Oldest::Segment(segment)) => keeper.delete(&segment, &needed, &mut |going: Going| {
+            if going.awaited {
+                given_up.lose(going);
+            }
+        })?,
         Some(Oldest::Backup(name, bytes)) => views.give_up(&name, bytes)?,
         None => return Ok(false),
     }

@@ -64,6 +64,10 @@ fn to_file(args: &Args, export: &Export, talk: &mut Talk, aside: &Aside) -> io::
 
 /// Writes all records; says how many.
 fn write(args: &Args, export: &Export, talk: &mut Talk, out: &mut impl Write) -> io::Result<u64> {
+    #[cfg(feature = "ship")]
+    if export.format == ExportFormat::OtlpJson {
+        return otlp(args, export, talk, out);
+    }
     let mut select = Select::new(&export.filter)?;
     let mut text = Vec::new();
     let mut format: Box<dyn LineFormat> = match export.format {
@@ -76,6 +80,8 @@ fn write(args: &Args, export: &Export, talk: &mut Talk, out: &mut impl Write) ->
             csv.heading(&mut text);
             Box::new(csv)
         }
+        #[cfg(feature = "ship")]
+        ExportFormat::OtlpJson => return Ok(0),
     };
     out.write_all(&text)?;
     let mut records = 0;
@@ -86,6 +92,24 @@ fn write(args: &Args, export: &Export, talk: &mut Talk, out: &mut impl Write) ->
         records += 1;
         Ok(ControlFlow::Continue(()))
     })?;
+    Ok(records)
+}
+
+/// Many records stand in one line there.
+#[cfg(feature = "ship")]
+fn otlp(args: &Args, export: &Export, talk: &mut Talk, out: &mut impl Write) -> io::Result<u64> {
+    let mut select = Select::new(&export.filter)?;
+    let (mut lines, mut text, mut records) = (crate::ship::Export::default(), Vec::new(), 0);
+    each(args, &[], &mut select, talk, |record| {
+        text.clear();
+        lines.push(record, &mut text);
+        out.write_all(&text)?;
+        records += 1;
+        Ok(ControlFlow::Continue(()))
+    })?;
+    text.clear();
+    lines.finish(&mut text);
+    out.write_all(&text)?;
     Ok(records)
 }
 

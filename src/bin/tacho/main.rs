@@ -25,6 +25,8 @@ mod recover;
 mod rotate;
 mod run;
 mod select;
+#[cfg(feature = "ship")]
+mod ship;
 mod stat;
 mod supervise;
 mod table;
@@ -67,6 +69,8 @@ fn main() -> ExitCode {
         args::Command::Rotate(rotate) => rotate::run(&args, rotate),
         args::Command::Monitor(monitor) => monitor::run(&args, monitor),
         args::Command::Recover(recover) => recover::run(&args, recover),
+        #[cfg(feature = "ship")]
+        args::Command::Ship(ship) => ship::run(&args, ship),
         args::Command::Run(run) => run::run(&args, run),
         args::Command::Pipe(ingest) => pipe::run(&args, ingest),
         args::Command::Supervise(wanted) => supervise::run(&args, wanted),

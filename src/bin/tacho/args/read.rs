@@ -141,6 +141,9 @@ pub(crate) enum ExportFormat {
     Logfmt,
     /// Comma-separated values with a heading (RFC 4180); fields that have no column of their own are in the last one, as JSON
     Csv,
+    /// OTLP as JSON, as the file exporter of the OpenTelemetry Collector writes it
+    #[cfg(feature = "ship")]
+    OtlpJson,
 }
 
 /// A column of CSV.

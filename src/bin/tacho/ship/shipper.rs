@@ -1,0 +1,281 @@
+//! The loop over one log directory: gather, deliver, save the cursor.
+
+use super::answer::{Answer, Backoff};
+use super::batch::Batch;
+use super::convert::{Convert, encoded, uid};
+use super::http::Http;
+use super::json;
+use super::otlp::{KeyValue, Value};
+use super::refused::Refused;
+use super::status::{Status, now_unix_ns};
+use super::talk;
+use crate::args::Ship;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tachograph::reader::cursor::{Cursor, Lock};
+use tachograph::reader::dir::{JOURNAL_DIR, LogDir};
+use tachograph::reader::follow::{Follower, Until};
+
+/// How long is slept where there is no news.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// How often a wait looks whether it is to end.
+const STOP_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How it ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum End {
+    /// All is with the receiver, or it was asked to stop.
+    Done,
+    /// Something went wrong, and it was said.
+    Trouble,
+}
+
+/// What became of one request.
+enum Sent {
+    Taken,
+    TooLarge(String),
+    Refused(String),
+    Stopped,
+}
+
+pub(super) struct Shipper<'a> {
+    dir: &'a Path,
+    ship: &'a Ship,
+    http: &'a Http,
+    quiet: bool,
+    lock: Lock,
+    status: Status,
+    backoff: Backoff,
+    refused: Refused,
+    convert: Convert,
+    service: String,
+    host: String,
+    /// Missing segments of this run that are in the status already.
+    missing: u64,
+}
+
+impl<'a> Shipper<'a> {
+    /// Takes the cursor.
+    ///
+    /// # Errors
+    /// When the directory is not there, or another shipper has the cursor.
+    pub(super) fn new(dir: &'a Path, ship: &'a Ship, http: &'a Http, receiver: &str, quiet: bool) -> io::Result<Self> {
+        // A program may make it later; a shipper that is to follow is started again by whoever started it.
+        crate::talk::open(dir)?;
+        let lock = Lock::take(dir, &ship.name)?;
+        // Counters that cannot be read are not worth the records.
+        let status = Status::load(dir, &ship.name).ok().flatten().unwrap_or_default();
+        let pid = std::process::id();
+        let default = || dir.join(format!("ship-{}.refused.jsonl", ship.name));
+        let refused = Refused::new(ship.refused.clone().unwrap_or_else(default), ship.refused_bytes_max);
+        let named = dir.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        Ok(Self {
+            dir,
+            ship,
+            http,
+            quiet,
+            lock,
+            status: Status { pid, receiver: receiver.to_owned(), trouble: None, ..status },
+            backoff: Backoff::new(u64::from(pid) ^ now_unix_ns().unsigned_abs()),
+            refused,
+            convert: Convert::default(),
+            service: ship.service_name.clone().or(named).unwrap_or_else(|| "unknown_service".to_owned()),
+            host: host.trim().to_owned(),
+            missing: 0,
+        })
+    }
+
+    /// Ships until there is nothing more, or for ever.
+    pub(super) fn run(mut self, stop: &AtomicBool) -> io::Result<End> {
+        let until = if self.ship.follow { Until::Forever } else { Until::Now };
+        let mut follower = Follower::resume(LogDir::open(self.dir)?, until, self.lock.load()?)?;
+        loop {
+            let begun = Instant::now();
+            let (batch, last_unix_ns) = self.gather(&mut follower, stop)?;
+            self.look_for_holes(&follower);
+            if batch.is_empty() {
+                if !self.ship.follow || stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                continue;
+            }
+            let cursor = follower.cursor();
+            if !self.deliver(&batch, stop)? {
+                break;
+            }
+            self.acknowledged(&batch, &cursor, last_unix_ns)?;
+            self.keep_rate(&batch, begun, stop);
+        }
+        self.status.save(self.dir, &self.ship.name)?;
+        self.say(&format!("{} records acknowledged by {}", self.status.shipped, self.status.receiver));
+        Ok(End::Done)
+    }
+
+    /// Records for one request, and the time of the last: as many as may be, or as came in the time.
+    fn gather(&mut self, follower: &mut Follower, stop: &AtomicBool) -> io::Result<(Batch, i64)> {
+        let (mut batch, mut last_unix_ns, mut first_at) = (Batch::default(), 0, None);
+        loop {
+            while follower.advance() {
+                let Some(record) = follower.current() else { continue };
+                let bytes = encoded(&self.convert.record(&record));
+                batch.push(record.process, record.target, uid(&record), bytes);
+                last_unix_ns = record.unix_ns;
+                first_at.get_or_insert_with(Instant::now);
+                let full =
+                    batch.len() >= self.ship.batch_records as usize || batch.bytes() as u64 >= self.ship.batch_bytes;
+                if full {
+                    return Ok((batch, last_unix_ns));
+                }
+            }
+            let waited = first_at.is_some_and(|at| at.elapsed() >= self.ship.batch_time);
+            if waited || !self.ship.follow || stop.load(Ordering::Relaxed) {
+                return Ok((batch, last_unix_ns));
+            }
+            std::thread::sleep(POLL_INTERVAL);
+            follower.poll()?;
+        }
+    }
+
+    /// Has the receiver take all of it, or refuse it for ever; `false` when asked to stop before.
+    fn deliver(&mut self, batch: &Batch, stop: &AtomicBool) -> io::Result<bool> {
+        let mut parts = vec![batch.clone()];
+        while let Some(part) = parts.pop() {
+            match self.send(&part, stop)? {
+                Sent::Taken => {}
+                Sent::Stopped => return Ok(false),
+                Sent::Refused(why) => self.refuse(&part, &why)?,
+                Sent::TooLarge(why) => match part.halves() {
+                    Some([first, second]) => parts.extend([second, first]),
+                    None => self.refuse(&part, &why)?,
+                },
+            }
+        }
+        Ok(true)
+    }
+
+    /// Sends until there is an answer that is final.
+    fn send(&mut self, part: &Batch, stop: &AtomicBool) -> io::Result<Sent> {
+        let request = part.request(|process| self.resource(process));
+        loop {
+            match self.http.send(&request)? {
+                Answer::Taken { rejected, why } => {
+                    self.backoff.reset();
+                    self.status.trouble = None;
+                    self.status.shipped += (part.len() as u64).saturating_sub(rejected);
+                    self.status.rejected += rejected;
+                    if rejected > 0 {
+                        self.say(&format!("{rejected} of {} rejected: {why}", part.span()));
+                    }
+                    return Ok(Sent::Taken);
+                }
+                Answer::TooLarge { why } => return Ok(Sent::TooLarge(why)),
+                Answer::Refused { why } => return Ok(Sent::Refused(why)),
+                Answer::Misconfigured { why } => {
+                    let why =
+                        format!("{}: {why}; nothing was passed over: mend it and start again", self.status.receiver);
+                    self.status.trouble = Some(why.clone());
+                    self.status.save(self.dir, &self.ship.name)?;
+                    return Err(io::Error::other(why));
+                }
+                Answer::Later { asked, why } => {
+                    let wait = self.backoff.next(asked);
+                    self.status.retries += 1;
+                    let trouble = format!("{}: {why}", self.status.receiver);
+                    if self.status.trouble.as_ref() != Some(&trouble) {
+                        self.say(&format!("{trouble}; trying again"));
+                        self.status.trouble = Some(trouble);
+                    }
+                    self.status.save(self.dir, &self.ship.name)?;
+                    if sleep(wait, stop) {
+                        return Ok(Sent::Stopped);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Attributes of the process that logged.
+    fn resource(&self, process: &str) -> Vec<KeyValue> {
+        let mut all = vec![
+            KeyValue::string("service.name", &self.service),
+            KeyValue::string("service.instance.id", process),
+            KeyValue::string("host.name", &self.host),
+        ];
+        // A journal is named by the start of its process, its number, and some digits more.
+        if let Some(pid) = process.rsplit('-').nth(1).and_then(|pid| pid.parse().ok()) {
+            all.push(KeyValue::new("process.pid", Value::Int(pid)));
+        }
+        for (key, value) in &self.ship.resource {
+            all.retain(|known| known.key != *key);
+            all.push(KeyValue::string(key, value));
+        }
+        all
+    }
+
+    fn refuse(&mut self, part: &Batch, why: &str) -> io::Result<()> {
+        let line = json::request(&part.request(|process| self.resource(process))).to_string();
+        let kept = self.refused.keep(&line)?;
+        let count = part.len() as u64;
+        self.status.refused += count;
+        if !kept {
+            self.status.refused_lost += count;
+        }
+        let where_to =
+            if kept { "they are in the file of refused records" } else { "that file is full, they are lost" };
+        self.say(&format!("{count} records refused, {}: {why}; {where_to}", part.span()));
+        Ok(())
+    }
+
+    /// The batch is with the receiver: it is not sent again.
+    fn acknowledged(&mut self, batch: &Batch, cursor: &Cursor, last_unix_ns: i64) -> io::Result<()> {
+        debug_assert!(!batch.is_empty(), "an empty batch is not sent");
+        self.lock.save(cursor)?;
+        self.status.shipped_until_unix_ns = last_unix_ns;
+        self.status.acknowledged_unix_ns = now_unix_ns();
+        self.status.save(self.dir, &self.ship.name)
+    }
+
+    /// Counts segments that retention took before they were read.
+    fn look_for_holes(&mut self, follower: &Follower) {
+        let missing = follower.about().map(|about| about.tally.missing_segments).sum();
+        let new = u64::saturating_sub(missing, self.missing);
+        // The tally of a journal goes with it.
+        self.missing = missing;
+        if new > 0 {
+            self.status.missing_segments += new;
+            let dir = self.dir.join(JOURNAL_DIR);
+            self.say(&format!("{new} segments in {} were gone before they were shipped", dir.display()));
+        }
+    }
+
+    fn keep_rate(&self, batch: &Batch, begun: Instant, stop: &AtomicBool) {
+        if self.ship.rate > 0 {
+            let takes = Duration::from_secs_f64(batch.len() as f64 / f64::from(self.ship.rate));
+            sleep(takes.saturating_sub(begun.elapsed()), stop);
+        }
+    }
+
+    fn say(&self, text: &str) {
+        if !self.quiet {
+            talk(&format!("{}: {text}", self.dir.display()));
+        }
+    }
+}
+
+/// Sleeps; `true` when it ended because it is to stop.
+fn sleep(time: Duration, stop: &AtomicBool) -> bool {
+    let until = Instant::now() + time;
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            return true;
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        std::thread::sleep(left.min(STOP_INTERVAL));
+    }
+}
