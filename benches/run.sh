@@ -22,8 +22,8 @@ bench() { cargo bench --locked --features testing --bench "$@"; }
 build() {
     cargo bench --locked --features testing --no-run &&
         cargo build --locked --release --example trading_bot &&
-        cargo build --locked --release --manifest-path benches/peers/Cargo.toml --target-dir "$peers" || return
-    if ! cargo +nightly build --locked --release --manifest-path benches/peers/Cargo.toml --target-dir "$nightly" --no-default-features --features nightly; then
+        cargo build --release --manifest-path benches/peers/Cargo.toml --target-dir "$peers" || return
+    if ! cargo +nightly build --release --manifest-path benches/peers/Cargo.toml --target-dir "$nightly" --no-default-features --features nightly; then
         echo "SKIPPED: zerolog-rs, which needs a nightly toolchain" >&2
         rm -f "$nightly/release/tachograph-peers"
     fi
