@@ -15,7 +15,7 @@
 mod common;
 
 use common::machine::{self, cores, pin, unpin};
-use common::{config, folder, quick};
+use common::{config, folder, quick, rounds};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
@@ -26,7 +26,6 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tachograph::{Component, Overflow, component, error, info, start, warn};
 
-const ROUNDS: usize = 5;
 const RECORDS: u64 = 1_000_000;
 const TIME_MAX: Duration = Duration::from_secs(60);
 const COMPONENTS: u64 = 10;
@@ -41,7 +40,7 @@ fn main() {
     if Command::new("zgrep").arg("--version").output().is_err() {
         return println!("SKIPPED: needs zcat and zgrep, of gzip");
     }
-    let (records, rounds) = if quick() { (20_000, 1) } else { (RECORDS, ROUNDS) };
+    let (records, rounds) = (if quick() { 20_000 } else { RECORDS }, rounds());
     let dir = tempfile::tempdir().unwrap();
     let logs = dir.path().join("logs");
     unpin();

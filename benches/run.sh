@@ -4,7 +4,10 @@
 #
 #   benches/run.sh                      # everything; a soak of 10 s
 #   SOAK_SECONDS=600 benches/run.sh     # with the long soak
+#   benches/run.sh build                # builds everything, so that the next takes a quarter of an hour
+#   benches/run.sh measure              # everything but building
 #   benches/run.sh peers report         # some steps only
+#   ROUNDS=1 benches/run.sh             # one round instead of five, to try it
 #
 # Steps: build guard latency pipeline parts peers archive size scale soak report. Peers are fetched from crates.io; one of them
 # needs a nightly toolchain and is left out where there is none.
@@ -17,10 +20,10 @@ nightly="$CARGO_TARGET_DIR/peers-nightly"
 bench() { cargo bench --locked --features testing --bench "$@"; }
 
 build() {
-    cargo bench --locked --features testing --no-run
-    cargo build --locked --release --example trading_bot
-    cargo build --locked --release --manifest-path benches/peers/Cargo.toml --target-dir "$peers"
-    if ! cargo +nightly build --locked --release --manifest-path benches/peers/Cargo.toml --target-dir "$nightly" --no-default-features --features nightly; then
+    cargo bench --locked --features testing --no-run &&
+        cargo build --locked --release --example trading_bot &&
+        cargo build --release --manifest-path benches/peers/Cargo.toml --target-dir "$peers" || return
+    if ! cargo +nightly build --release --manifest-path benches/peers/Cargo.toml --target-dir "$nightly" --no-default-features --features nightly; then
         echo "SKIPPED: zerolog-rs, which needs a nightly toolchain" >&2
         rm -f "$nightly/release/tachograph-peers"
     fi
@@ -35,23 +38,36 @@ peers() {
 size() {
     local logs
     logs=$(mktemp -d)
-    "$CARGO_TARGET_DIR/release/examples/trading_bot" --repeat 280 --dir "$logs/logs" >/dev/null
-    bench size -- "$logs/logs"
+    "$CARGO_TARGET_DIR/release/examples/trading_bot" --repeat 280 --dir "$logs/logs" >/dev/null &&
+        bench size -- "$logs/logs"
+    local status=$?
     rm -rf "$logs"
+    return $status
 }
 
+measure=(guard latency pipeline parts peers archive size scale soak report)
 steps=("$@")
-[ ${#steps[@]} -gt 0 ] || steps=(build guard latency pipeline parts peers archive size scale soak report)
-for step in "${steps[@]}"; do
-    echo "=== $step" >&2
-    begin=$SECONDS
-    case $step in
-        build | peers | size) "$step" ;;
+[ ${#steps[@]} -gt 0 ] || steps=(build "${measure[@]}")
+[ "${steps[*]}" != measure ] || steps=("${measure[@]}")
+one() {
+    case $1 in
+        build | peers | size) "$1" ;;
         scale) bench scale -- --sites ;;
         soak) bench soak -- --seconds "${SOAK_SECONDS:-10}" ;;
         report) bench report -- --write ;;
-        guard) bench guard || echo "the guard is above its budget; see above" >&2 ;;
-        *) bench "$step" ;;
+        *) bench "$1" ;;
     esac
+}
+
+# One that fails keeps the others' figures, and its own from before.
+failed=()
+for step in "${steps[@]}"; do
+    echo "=== $step" >&2
+    begin=$SECONDS
+    one "$step" || failed+=("$step")
     echo "=== $step: $((SECONDS - begin)) s" >&2
 done
+if [ ${#failed[@]} -gt 0 ]; then
+    echo "failed: ${failed[*]}" >&2
+    exit 1
+fi

@@ -4,14 +4,16 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// The first core of the process, for the producer, and the second, for back ends; as they were when this was first asked,
-/// because a thread that is pinned sees its own core only.
+/// The cores of the process, as they were when this was first asked: a thread that is pinned sees its own only.
+fn all_cores() -> &'static [usize] {
+    static CORES: OnceLock<Vec<usize>> = OnceLock::new();
+    CORES.get_or_init(|| core_affinity::get_core_ids().unwrap_or_default().iter().map(|core| core.id).collect())
+}
+
+/// The first core, for the producer, and the second, for back ends.
 pub fn cores() -> (usize, Option<usize>) {
-    static CORES: OnceLock<(usize, Option<usize>)> = OnceLock::new();
-    *CORES.get_or_init(|| {
-        let cores = core_affinity::get_core_ids().unwrap_or_default();
-        (cores.first().map_or(0, |core| core.id), cores.get(1).map(|core| core.id))
-    })
+    let all = all_cores();
+    (all.first().copied().unwrap_or(0), all.get(1).copied())
 }
 
 pub fn pin(core: usize) {
@@ -33,9 +35,18 @@ pub fn unpin() {
 
 /// CPU time of all threads of the process, in nanoseconds.
 pub fn cpu_ns() -> u64 {
+    used_ns(libc::RUSAGE_SELF)
+}
+
+/// CPU time of the calling thread, in nanoseconds.
+pub fn thread_cpu_ns() -> u64 {
+    used_ns(libc::RUSAGE_THREAD)
+}
+
+fn used_ns(who: libc::c_int) -> u64 {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: the place is a `rusage`, which the call fills.
-    unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) };
+    unsafe { libc::getrusage(who, usage.as_mut_ptr()) };
     // SAFETY: all zeros is a valid `rusage`, whatever the call did.
     let usage = unsafe { usage.assume_init() };
     let ns = |time: libc::timeval| time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1000;
@@ -58,7 +69,7 @@ pub fn machine() -> Value {
     let memory = read("/proc/meminfo").split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0);
     json!({
         "cpu": model,
-        "cores": core_affinity::get_core_ids().map_or(1, |cores| cores.len()),
+        "cores": all_cores().len(),
         "memory_gib": (memory as f64 / f64::from(1 << 20)).round(),
         "kernel": read("/proc/sys/kernel/osrelease").trim(),
         "load_before": read("/proc/loadavg").split_whitespace().next(),

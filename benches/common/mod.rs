@@ -61,6 +61,12 @@ pub fn quick() -> bool {
     std::env::args().any(|arg| arg == "--test")
 }
 
+/// Over how many rounds medians are taken: 5, or what `ROUNDS` says.
+pub fn rounds() -> usize {
+    let wanted = std::env::var("ROUNDS").ok().map(|rounds| rounds.parse().unwrap());
+    if quick() { 1 } else { wanted.unwrap_or(5) }
+}
+
 /// Runs this benchmark again, built with what it measures inside of the library: `cargo bench` alone runs everything.
 pub fn again_with_internals(name: &str) {
     let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -116,8 +116,8 @@ pub fn measure(plan: Plan, i: &mut u64, call: &mut impl FnMut(u64)) -> Case {
     let mut case = Case::default();
     bursts(plan, &mut case, i, call);
     let mut walk = vec![1_u64; WALK_BYTES / 8];
-    for pause in 0..PAUSES_MS.len() {
-        let sleep = || std::thread::sleep(Duration::from_millis(PAUSES_MS[pause]));
+    for (pause, ms) in PAUSES_MS.into_iter().enumerate() {
+        let sleep = || std::thread::sleep(Duration::from_millis(ms));
         for _ in 0..plan.singles[pause] {
             sleep();
             case.after_pause[pause].push(single(i, call));

@@ -20,17 +20,16 @@ mod common;
 mod stress;
 
 use common::timing::{Case, Plan};
-use common::{folder, machine, quick, ticks};
+use common::{folder, machine, quick, rounds, ticks};
 use serde_json::{Value, json};
 
 /// Enough between bursts for the writer to drain the ring.
 const PAUSE_NS: f64 = 5_000.0;
-const ROUNDS: usize = 5;
 const WHOLE: Plan = Plan { bursts: 40_000, pause_ns: PAUSE_NS, singles: [100, 30, 5], cold: [60, 20, 4] };
 const QUICK: Plan = Plan { bursts: 100, pause_ns: PAUSE_NS, singles: [3, 1, 1], cold: [1, 1, 1] };
 
 fn main() {
-    let (plan, rounds) = if quick() { (QUICK, 1) } else { (WHOLE, ROUNDS) };
+    let (plan, rounds) = (if quick() { QUICK } else { WHOLE }, rounds());
     let machine = machine::machine();
     let mut report = Report::default();
     for round in 0..rounds {
@@ -48,7 +47,7 @@ fn main() {
     } else {
         let all = json!({
             "machine": machine, "grain_ns": ticks::grain_ns(), "ns_per_tick": ticks::ns_per_tick(), "rounds": rounds,
-            "cases": report.cases,
+            "dropped": cases::DROPPED.load(std::sync::atomic::Ordering::Relaxed), "cases": report.cases,
         });
         println!("{}", machine::save(&folder(), "latency", &all).display());
     }

@@ -18,13 +18,12 @@ mod common;
 mod limits;
 
 use common::machine::{self, cores, cpu_ns, pin, unpin};
-use common::{config, folder, numbers_line, quick, read_journal};
+use common::{config, folder, numbers_line, quick, read_journal, rounds};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tachograph::{Guard, Overflow, prepare_thread, start};
 
-const ROUNDS: usize = 5;
 /// Records of one run.
 const RECORDS: u64 = 1_000_000;
 const FLUSH: Duration = Duration::from_secs(120);
@@ -59,7 +58,7 @@ const ALL: [Measured; 10] = [
 ];
 
 fn main() {
-    let (count, rounds) = if quick() { (10_000, 1) } else { (RECORDS, ROUNDS) };
+    let (count, rounds) = (if quick() { 10_000 } else { RECORDS }, rounds());
     let machine = machine::machine();
     check(count.min(100_000));
     let mut cases: Vec<Value> = ALL.iter().map(|(name, _)| json!({ "case": name, "rounds": [] })).collect();

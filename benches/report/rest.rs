@@ -12,8 +12,12 @@ pub(crate) fn machine(figures: &Figures) -> Option<String> {
         .iter()
         .filter_map(|(name, results)| Some(format!("{} ({name})", results["machine"]["load_before"].as_str()?)))
         .collect();
+    let dropped = figures.latency["dropped"].as_u64().filter(|dropped| *dropped > 0);
+    let dropped = dropped.map_or(String::new(), |dropped| {
+        format!(" **{dropped} records were dropped where none should be: the machine was busy, and what is slow looks too fast.**")
+    });
     Some(format!(
-        "{} cores of {}, {} GiB, Linux {}, {}. The counter's smallest step: {} ns. Load of the last minute when each began: {}. {} rounds.\n",
+        "{} cores of {}, {} GiB, Linux {}, {}. The counter's smallest step: {} ns. Load of the last minute when each began: {}. {} rounds.{dropped}\n",
         found["cores"],
         found["cpu"].as_str().unwrap_or("?"),
         found["memory_gib"],

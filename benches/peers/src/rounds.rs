@@ -59,8 +59,11 @@ pub fn run(options: &Options) {
             results[peer]["rounds"].as_array_mut().unwrap().push(result);
         }
     }
+    let failed: Vec<&Value> = results.iter().filter(|result| result.to_string().contains("\"failed\"")).collect();
+    failed.iter().for_each(|result| eprintln!("failed in a round: {}", result["name"]));
     let all = json!({ "machine": machine, "grain_ns": ticks::grain_ns(), "rounds": rounds, "peers": results });
     if options.quick {
+        assert!(failed.is_empty(), "a logger failed");
         println!("peers: every logger ran, every line that is counted was there");
     } else {
         println!("{}", machine::save(&options.out, "peers", &all).display());

@@ -4,6 +4,18 @@ use crate::logger::{Logger, Rest};
 use std::path::Path;
 use ticklog::{Backpressure, FileSink, Guard, info};
 
+/// What `configure!` defines for the calls in the crate's root, here for those of this module.
+macro_rules! __ticklog_max_level {
+    () => {
+        ticklog::Level::Info
+    };
+}
+macro_rules! __ticklog_backpressure {
+    () => {
+        Backpressure::Block
+    };
+}
+
 pub struct Ticklog(Guard);
 
 impl Logger for Ticklog {

@@ -16,7 +16,7 @@ impl Logger for Zerolog {
     }
 
     fn prepare_thread(&self) {
-        zerolog::preallocate();
+        zerolog::thread_buffer::preallocate();
     }
 
     #[inline(always)]
