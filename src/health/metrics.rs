@@ -5,6 +5,7 @@
 use super::check::State;
 use super::report::Report;
 use super::vitals::{Life, Ring, ServiceState, Vitals};
+use crate::format::escape::push_text;
 use crate::supervisor::Phase;
 use std::fmt::Write as _;
 
@@ -22,7 +23,9 @@ impl Metric<'_> {
         // Writing to a string does not fail.
         let _ = write!(self.out, "tachograph_{}{suffix}", self.name);
         for (index, (name, value)) in labels.iter().enumerate() {
-            let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let mut line = Vec::with_capacity(value.len());
+            push_text(value, &mut line);
+            let value = String::from_utf8_lossy(&line).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
             let _ = write!(self.out, "{}{name}=\"{value}\"", if index == 0 { '{' } else { ',' });
         }
         let _ = writeln!(self.out, "{} {value}", if labels.is_empty() { "" } else { "}" });
