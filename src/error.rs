@@ -1,5 +1,6 @@
 //! Errors that a person can act on: what was being done, on what, what went wrong, what to do.
 
+use crate::format::escape::push_text;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -89,9 +90,10 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.what)?;
+        // Names and paths can be anything.
+        f.write_str(&harmless(&self.0.what))?;
         if let Some(path) = &self.0.path {
-            write!(f, " {}", path.display())?;
+            write!(f, " {}", harmless(&path.to_string_lossy()))?;
         }
         if let Some(source) = &self.0.source {
             write!(f, ": {source}")?;
@@ -101,6 +103,13 @@ impl fmt::Display for Error {
         }
         Ok(())
     }
+}
+
+#[cold]
+fn harmless(text: &str) -> String {
+    let mut line = Vec::with_capacity(text.len());
+    push_text(text, &mut line);
+    String::from_utf8_lossy(&line).into_owned()
 }
 
 impl std::error::Error for Error {

@@ -304,8 +304,10 @@ impl Estate {
         writer.adopt(ground, &newest.inheritance);
         archive.step(control, segments, false)?;
         writer.mark_recovered(ground);
-        if !writer.samples() && self.live.join(folder::SAMPLING).try_exists()? {
-            let text = "the state of sampling was damaged: what it left out since its last summaries is not told";
+        let sampled = control.writer.sampled_out.iter().any(|count| count.load(Ordering::Relaxed) != 0);
+        if !writer.samples() && (sampled || self.live.join(folder::SAMPLING).try_exists()?) {
+            let text =
+                "the state of sampling was damaged or removed: what it left out since its last summaries is not told";
             writer.note(ground, newest.inheritance.newest, text);
         }
         if !self.table.is_headed() {

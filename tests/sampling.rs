@@ -357,6 +357,54 @@ fn kill_once(time: Duration) -> (u64, u64) {
     (written.iter().sum(), left_out.iter().sum())
 }
 
+/// The only file of this name in live folders.
+fn live_file(shm: &Path, name: &str) -> Option<std::path::PathBuf> {
+    let inner =
+        |path: std::path::PathBuf| std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+    inner(shm.to_owned()).flat_map(inner).map(|folder| folder.join(name)).find(|path| path.exists())
+}
+
+#[test]
+fn a_state_that_others_remove_goes_on_and_one_that_they_truncate_begins_anew_and_says_so() {
+    use std::os::unix::fs::MetadataExt as _;
+    for is_cut in [false, true] {
+        let (dir, shm) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").unwrap());
+        let tacho = start_isolated(config(dir.path(), per_hour(10)).shm_dir(shm.path())).unwrap();
+        let flood = || {
+            (0..1_000).for_each(|_| warn!(logger: &tacho, target: "feed", "book of {} is stale", "BTC/USDT"));
+            tacho.flush(Duration::from_secs(60)).unwrap();
+        };
+        flood();
+        let path = live_file(shm.path(), "sampling").unwrap();
+        let before = path.metadata().unwrap();
+        if is_cut {
+            std::fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+        } else {
+            std::fs::remove_file(&path).unwrap();
+        }
+        let begin = Instant::now();
+        let is_back = || path.metadata().is_ok_and(|now| now.ino() != before.ino() && now.len() == before.len());
+        while !is_back() || !tacho.health().survives_kill {
+            assert!(begin.elapsed() < Duration::from_secs(60), "it is not made again: {}", tacho.health());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        flood();
+        let health = tacho.health();
+        let per_life = if is_cut { 20 } else { 10 };
+        assert_eq!(health.sampled_out, 2_000 - per_life, "{health}");
+        tacho.close(Duration::from_secs(60)).unwrap();
+        let (written, left_out) = told(dir.path(), "feed", "book of BTC/USDT is stale");
+        // A flush has summaries written, so that nothing was untold when the state was cut.
+        assert_eq!((written, left_out), (per_life, 2_000 - per_life));
+        let said = lines(dir.path(), "tachograph").join("\n");
+        assert_eq!(
+            said.matches("the state of sampling was truncated by somebody else").count(),
+            usize::from(is_cut),
+            "{said}"
+        );
+    }
+}
+
 #[test]
 fn counts_and_summaries_are_exact_after_kill_9() {
     let kills: u64 = std::env::var("TACHO_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(20);

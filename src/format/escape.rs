@@ -98,6 +98,21 @@ pub fn push_json(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// JSON in whose strings encoders left hostile characters as they are, with those escaped. It reads back as the same.
+pub fn harmless_json(json: &str) -> String {
+    let mut out = Vec::with_capacity(json.len());
+    let mut one = [0; 4];
+    for c in json.chars() {
+        // Such a character stands within a string only; those below a space are escaped already, or stand between values.
+        if c == '\u{7f}' || is_hostile(c) {
+            push_json_char(c, &mut out);
+        } else {
+            out.extend_from_slice(c.encode_utf8(&mut one).as_bytes());
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 #[cold]
 fn push_json_char(c: char, out: &mut Vec<u8>) {
     match c {
@@ -170,6 +185,18 @@ mod tests {
         let mut out = Vec::new();
         push_text(text, &mut out);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn json_of_an_encoder_is_harmless_and_reads_back_as_the_same() {
+        let hostile = "a\"b\\c\n\u{7f}\u{80}\u{9b}31m\u{2028}\u{202e}\u{feff}\u{fc}\u{1f980}";
+        let json = serde_json::to_string(&[hostile]).unwrap();
+        let harmless = harmless_json(&json);
+        assert_eq!(serde_json::from_str::<[String; 1]>(&harmless).unwrap(), [hostile]);
+        assert!(
+            !harmless.chars().any(|c| c.is_control() || is_hostile(c)) && harmless.contains('\u{fc}'),
+            "{harmless}"
+        );
     }
 
     #[test]

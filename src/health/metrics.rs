@@ -5,6 +5,7 @@
 use super::check::State;
 use super::report::Report;
 use super::vitals::{Life, Ring, ServiceState, Vitals};
+use crate::format::escape::push_text;
 use crate::supervisor::Phase;
 use std::fmt::Write as _;
 
@@ -22,11 +23,19 @@ impl Metric<'_> {
         // Writing to a string does not fail.
         let _ = write!(self.out, "tachograph_{}{suffix}", self.name);
         for (index, (name, value)) in labels.iter().enumerate() {
-            let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let lines: Vec<String> = value.split('\n').map(escaped).collect();
+            let value = lines.join("\\n");
             let _ = write!(self.out, "{}{name}=\"{value}\"", if index == 0 { '{' } else { ',' });
         }
         let _ = writeln!(self.out, "{} {value}", if labels.is_empty() { "" } else { "}" });
     }
+}
+
+/// A line of a label's value, without control characters.
+fn escaped(line: &str) -> String {
+    let mut text = Vec::with_capacity(line.len());
+    push_text(line, &mut text);
+    String::from_utf8_lossy(&text).replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 fn metric(out: &mut String, name: &'static str, kind: &str, help: &str, each: impl FnOnce(&mut Metric<'_>)) {

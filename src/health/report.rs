@@ -1,6 +1,7 @@
 //! Vitals and findings of a directory as one JSON object: `health.json`, `tacho health --json`.
 
 use super::check::{Checked, State};
+use crate::format::escape::harmless_json;
 use serde::{Deserialize, Serialize};
 
 /// Number of the JSON form; another meaning of a field is another number.
@@ -47,9 +48,8 @@ impl Report {
     /// As JSON, with an end of line.
     pub fn to_json(&self) -> Vec<u8> {
         // Strings and numbers: nothing that could fail.
-        let mut bytes = serde_json::to_vec(self).unwrap_or_default();
-        bytes.push(b'\n');
-        bytes
+        let json = serde_json::to_string(self).unwrap_or_default();
+        (harmless_json(&json) + "\n").into_bytes()
     }
 
     /// Reads what [`to_json`](Self::to_json) wrote.

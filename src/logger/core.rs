@@ -5,6 +5,7 @@ use crate::clock::ticks;
 use crate::config::{Config, Overflow};
 use crate::levels::Levels;
 use crate::ring::pool::Pool;
+use crate::sampling;
 use crate::segment::layout::FLAG_MANUAL_CLOCK;
 use crate::segment::live::LiveSegments;
 use crate::shm::clock_page::ClockPage;
@@ -16,7 +17,7 @@ use crate::sys::fork::Home;
 use crate::writer::step::{Ground, Stamp};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 /// What the worker is asked to do, besides its daily work.
@@ -102,6 +103,8 @@ pub(crate) struct Core {
     pub(crate) boot: [u8; 16],
     /// What time a tick is, for all processes of the directory; `None` where this one keeps time alone.
     pub(crate) clock_page: Option<Arc<ClockPage>>,
+    /// Where the state of sampling stands, if anything is sampled.
+    pub(crate) sampling: OnceLock<Arc<sampling::Place>>,
     pub(crate) process: [u8; 16],
     /// Name of the process's journal folder.
     pub(crate) process_name: String,

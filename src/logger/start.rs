@@ -46,7 +46,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -491,6 +491,7 @@ fn build(
         started_unix_ns: time.started_unix_ns,
         boot,
         clock_page: time.page.clone(),
+        sampling: OnceLock::new(),
         process: name.identity,
         process_name: name.process,
         journal_folder: name.folder,
@@ -522,6 +523,9 @@ fn build(
             Sampler::create(words, dimensions, rules)
         }
     };
+    if let Some(sampler) = &sampler {
+        let _ = core.sampling.set(sampler.place());
+    }
     describe(&core);
     // Last, because recovery takes what has an identity for complete.
     identify(&core, time.anchors.current(), control::state::STARTING);

@@ -18,7 +18,9 @@
 //! There is one user at a time: the writer, or after its death recovery, which holds the lock of the folder. A store is a
 //! release store only so that the compiler keeps the stores in their order: a kill then leaves a prefix of them.
 
+use super::place::Place;
 use crate::shm::words::Words;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// First word.
@@ -112,7 +114,7 @@ impl Dimensions {
 /// The words, by name.
 #[derive(Debug)]
 pub(super) struct Memory {
-    words: Words,
+    place: Arc<Place>,
     dimensions: Dimensions,
 }
 
@@ -121,6 +123,8 @@ pub(super) struct Memory {
 pub(super) struct Step {
     changes: [(usize, u64); REDO_MAX],
     count: usize,
+    /// It leaves a record out.
+    left_out: Option<Cause>,
 }
 
 impl Memory {
@@ -129,7 +133,14 @@ impl Memory {
         if words.len() * 8 < dimensions.bytes() || rules.len() > RULES_BYTES_MAX {
             return None;
         }
-        let memory = Self { words, dimensions };
+        let memory = Self { place: Arc::new(Place::new(words)), dimensions };
+        memory.begin(rules);
+        Some(memory)
+    }
+
+    /// Writes the state of one that knows nothing into zeros.
+    fn begin(&self, rules: &[u8]) {
+        let (memory, dimensions) = (self, self.dimensions);
         memory.store(RULES, rules.len() as u64);
         memory.put(RULES + 1, rules);
         for entry in 0..dimensions.entries {
@@ -145,7 +156,22 @@ impl Memory {
         }
         memory.store(1, VERSION);
         memory.store(0, MAGIC);
-        Some(memory)
+    }
+
+    /// Where it stands.
+    pub(super) fn home(&self) -> &Arc<Place> {
+        &self.place
+    }
+
+    /// Begins anew over whatever stands there, going on from these counts of records left out and of summaries.
+    pub(super) fn begin_again(&self, rules: &[u8], out: [u64; CAUSES], summaries: u64) {
+        // Nobody takes it for a state before all of it is there.
+        (0..self.place.words.len()).for_each(|index| self.store(index, 0));
+        for (cause, count) in out.into_iter().enumerate() {
+            self.store(HEAD_OUT + cause, count);
+        }
+        self.store(HEAD_SUMMARIES, summaries);
+        self.begin(rules);
     }
 
     /// What a dead writer left, its last step completed; `None` where it cannot be used.
@@ -157,7 +183,7 @@ impl Memory {
         if !known || words.len() * 8 < dimensions.bytes() {
             return None;
         }
-        let memory = Self { words, dimensions };
+        let memory = Self { place: Arc::new(Place::new(words)), dimensions };
         memory.redo();
         Some(memory)
     }
@@ -247,14 +273,14 @@ impl Memory {
 
     #[inline]
     fn load(&self, index: usize) -> u64 {
-        self.words.get(index).map_or(0, |word| word.load(Ordering::Relaxed))
+        self.place.words.get(index).map_or(0, |word| word.load(Ordering::Relaxed))
     }
 
     #[inline]
     fn store(&self, index: usize, value: u64) {
         #[cfg(test)]
         crate::testing::fuse::burn();
-        if let Some(word) = self.words.get(index) {
+        if let Some(word) = self.place.words.get(index) {
             word.store(value, Ordering::Release);
         }
         #[cfg(test)]
@@ -318,7 +344,13 @@ impl Step {
     /// Changes nothing so far.
     #[inline]
     pub(super) fn clear(&mut self) {
-        self.count = 0;
+        (self.count, self.left_out) = (0, None);
+    }
+
+    /// Why it leaves a record out, if it does.
+    #[inline]
+    pub(super) fn left_out(&self) -> Option<Cause> {
+        self.left_out
     }
 
     #[inline]
@@ -344,6 +376,7 @@ impl Step {
     pub(super) fn call(&mut self, memory: &Memory, ring: u16, called: u64, left_out: Option<Cause>) {
         let at = RINGS + usize::from(ring) * RING_WORDS;
         self.set(memory, at, called);
+        self.left_out = left_out;
         if let Some(cause) = left_out {
             self.set(memory, at + 1, memory.load(at + 1) + 1);
             let out = HEAD_OUT + cause as usize;

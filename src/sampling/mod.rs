@@ -35,11 +35,13 @@ pub(crate) mod catalogue;
 pub(crate) mod memory;
 #[cfg(test)]
 mod model_tests;
+pub(crate) mod place;
 pub(crate) mod rules;
 pub(crate) mod sampler;
 pub(crate) mod subject;
 
 pub(crate) use catalogue::Catalogue;
 pub(crate) use memory::CAUSES;
+pub(crate) use place::Place;
 pub(crate) use sampler::Sampler;
 pub(crate) use sampler::Verdict;

@@ -1,10 +1,12 @@
 //! The table of identities, and the decision over each record.
 
 use super::memory::{At, Cause, Dimensions, Memory, Step};
+use super::place::Place;
 use super::rules::{Bucket, Class, Rules, Sameness, Share};
 use super::subject::Subject;
 use crate::shm::words::Words;
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
+use std::sync::Arc;
 
 /// Entries that an identity may stand in, by its hash. When all are taken, the one that was not seen for the longest goes,
 /// of those of which nothing is left out if there are any: a flood keeps its place however many other messages come.
@@ -37,6 +39,11 @@ pub(crate) struct Summary {
 pub(crate) struct Sampler {
     memory: Memory,
     rules: Rules,
+    /// What the shared words say as well, which others can take away.
+    out: [u64; super::CAUSES],
+    summaries: u64,
+    /// It began anew since the memory was lost.
+    began_again: bool,
     secrets: RapidSecrets,
     /// What the last verdict changes.
     step: Step,
@@ -91,6 +98,9 @@ impl Sampler {
 
     fn with(memory: Memory, rules: Rules) -> Self {
         Self {
+            out: memory.out(),
+            summaries: memory.summaries(),
+            began_again: false,
             memory,
             secrets: RapidSecrets::seed(rules.seed),
             rules,
@@ -114,7 +124,37 @@ impl Sampler {
 
     /// Records left out, by cause.
     pub(crate) fn out(&self) -> [u64; super::CAUSES] {
-        self.memory.out()
+        self.out
+    }
+
+    /// Where its state stands, for who looks whether that is still there.
+    pub(crate) fn place(&self) -> Arc<Place> {
+        Arc::clone(self.memory.home())
+    }
+
+    /// Between two rounds: moves to memory that is offered in the place of what others took away, and begins anew where they
+    /// destroyed the state. Says so if it did.
+    #[inline]
+    pub(crate) fn tend(&mut self) -> bool {
+        let place = self.memory.home();
+        match place.take_offer() {
+            Some(Some(words)) => {
+                place.put_back(&words);
+                false
+            }
+            Some(None) => self.begin_again(false),
+            None if place.is_lost() && !self.began_again => self.begin_again(true),
+            None => false,
+        }
+    }
+
+    /// `is_lost`: in memory that the next offer replaces.
+    #[cold]
+    fn begin_again(&mut self, is_lost: bool) -> bool {
+        let is_news = !std::mem::replace(&mut self.began_again, is_lost);
+        self.memory.begin_again(&self.rules.encode(), self.out, self.summaries);
+        self.due = u64::MAX;
+        is_news
     }
 
     /// Whether records are left out that no summary tells of.
@@ -146,6 +186,9 @@ impl Sampler {
     #[inline]
     pub(crate) fn apply(&mut self) {
         self.memory.commit(&self.step);
+        if let Some(count) = self.step.left_out().and_then(|cause| self.out.get_mut(cause as usize)) {
+            *count += 1;
+        }
         self.due = self.due_after;
         self.step.clear();
     }
@@ -318,12 +361,13 @@ impl Sampler {
     }
 
     fn summary_number(&self) -> u32 {
-        self.memory.summaries().wrapping_add(1) as u32
+        self.summaries.wrapping_add(1) as u32
     }
 
     /// Says that the summary of an entry was written.
     pub(crate) fn end_summary(&mut self, entry: usize) {
         self.step.clear();
+        self.summaries += 1;
         self.step.summarised(&self.memory, entry);
         self.memory.commit(&self.step);
         self.step.clear();

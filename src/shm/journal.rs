@@ -6,7 +6,8 @@
 //! | `shm` | where its live memory is; gone once all of that is in the journal |
 //! | `rendered` | the process is over, and all that it logged is in the views, on the medium |
 //!
-//! A folder is made, locked, and only then used; one that was not locked yet may be taken away, and another is made.
+//! A folder is made, locked, and only then used; one that was not locked yet may be taken away, or called `rendered` by who
+//! took it for one that a dead process left, and another is made.
 //! The renderer writes `rendered` when a checkpoint on disk says so, and only then leaves the journal out of its cursor:
 //! whoever renders next passes over the journal by that file, whatever the cursor says that it finds. Where that cursor
 //! still has the journal, the file may be younger than the last sync of the folder, which comes first then. When retention has
@@ -44,10 +45,12 @@ pub(crate) struct Hold {
 }
 
 impl Hold {
-    /// Takes it; `None` where somebody has it, or took the folder away meanwhile.
+    /// Takes it; `None` where somebody has it, or took the folder away meanwhile, or for one of the dead.
     pub(crate) fn take(folder: &Path) -> io::Result<Option<Self>> {
         let hold = |lock| Self { folder: folder.to_owned(), pid: std::process::id(), lock: Mutex::new(Some(lock)) };
-        Ok(lock(folder)?.map(hold))
+        let held = lock(folder)?.map(hold);
+        // Asked under the lock, under which it is said.
+        Ok(held.filter(|_| !is_rendered(folder)))
     }
 
     /// Takes it anew, should somebody have deleted the file, if the folder is there.
@@ -96,6 +99,14 @@ pub(crate) fn is_over(folder: &Path, now_ns: i64) -> io::Result<bool> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
+    left_nothing(folder, now_ns)
+}
+
+/// Whether nothing of the process of the journal in `folder` is anywhere but in the journal, if it is dead.
+///
+/// # Errors
+/// When it cannot be told.
+pub(crate) fn left_nothing(folder: &Path, now_ns: i64) -> io::Result<bool> {
     let live = match read_text(&folder.join(POINTER)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         text => text?,
@@ -123,13 +134,20 @@ pub(crate) fn is_marked_rendered<D: Disk>(folder: &D) -> io::Result<bool> {
     Ok(folder.stat_name(RENDERED)?.is_some())
 }
 
-/// Says so, on the medium.
-pub(crate) fn mark_rendered<D: Disk>(folder: &D) -> io::Result<()> {
+/// Says so, on the medium, and that it did. It does not where the process of the folder lives, or `is_over` says that it left
+/// something, whatever was seen before: a folder looks like one of the dead as long as its process has not locked it.
+pub(crate) fn mark_rendered<D: Disk>(folder: &D, is_over: impl FnOnce() -> io::Result<bool>) -> io::Result<bool> {
+    // Held until it is said, so that who comes then takes another folder.
+    let Some(lock) = folder.lock(LOCK)? else { return Ok(false) };
+    if !folder.is_lock_of(&lock, LOCK)? || !is_over()? {
+        return Ok(false);
+    }
     match folder.create_new(RENDERED) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    folder.sync_dir()
+    folder.sync_dir()?;
+    Ok(true)
 }
 
 /// Sees to it that `rendered` in the folder of `process`, which somebody wrote, is on the medium: he may have been killed
@@ -297,8 +315,9 @@ mod tests {
         for at in 0..2 {
             let disk = MemDisk::new();
             let folder = disk.make_folder("p").unwrap();
+            folder.create_new(LOCK).unwrap();
             disk.inject(at, Fault::Crash(0));
-            assert!(mark_rendered(&folder).is_err());
+            assert!(mark_rendered(&folder, || Ok(true)).is_err());
             disk.revive();
             if has(&disk, RENDERED) {
                 confirm_rendered(&disk, "p").unwrap();
@@ -309,6 +328,21 @@ mod tests {
         }
         assert_eq!(found, 1);
         confirm_rendered(&MemDisk::new(), "gone").unwrap();
+    }
+
+    #[test]
+    fn a_process_that_only_just_starts_is_not_called_rendered_whatever_was_seen_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("p");
+        fs::create_dir(&folder).unwrap();
+        assert!(is_over(&folder, 0).unwrap(), "as those of the dead look");
+        let hold = Hold::take(&folder).unwrap().expect("nobody has it");
+        let mark = |left_nothing| mark_rendered(&RealDisk::open(&folder).unwrap(), || Ok(left_nothing)).unwrap();
+        assert!(!mark(true) && !is_rendered(&folder), "it lives by now");
+        drop(hold);
+        assert!(!mark(false) && !is_rendered(&folder), "it died, and is not recovered yet");
+        assert!(mark(true) && is_rendered(&folder));
+        assert!(Hold::take(&folder).unwrap().is_none(), "who comes too late takes another");
     }
 
     #[test]

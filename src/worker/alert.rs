@@ -5,6 +5,7 @@
 //! earlier events wait, nothing is told; of one that changes, only how it is by then.
 
 use crate::clock::instant::Instant;
+use crate::format::escape::harmless_json;
 use crate::health::check::State;
 use crate::health::event::HealthEvent;
 use crate::sys::file::memory_file;
@@ -71,7 +72,7 @@ impl Alerts {
         let Some((program, arguments)) = self.command.split_first() else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        let mut json = serde_json::to_vec(event).map_err(io::Error::other)?;
+        let mut json = harmless_json(&serde_json::to_string(event).map_err(io::Error::other)?).into_bytes();
         json.push(b'\n');
         let mut input = memory_file(c"health-event", json.len())?;
         input.write_all(&json)?;

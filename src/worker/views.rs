@@ -16,8 +16,9 @@ use crate::config::Config;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::reader::record::{Body, Position};
+use crate::shm::directory::JOURNAL;
 use crate::shm::folder::private_folder;
-use crate::shm::journal::{confirm_rendered, mark_rendered};
+use crate::shm::journal::{confirm_rendered, left_nothing, mark_rendered};
 use crate::sys::file::may_pass;
 use crate::view::{
     Checkpoint, Config as ViewsConfig, Cursor, Events, Job, JobResult, Progress, Push, ViewId, ViewSet, ViewState,
@@ -357,7 +358,7 @@ impl<D: Disk> Views<D> {
         if !elected.unwritten && !elected.blocked && elected.set.is_healthy() {
             elected.feed.tell(true);
             if self.saved {
-                self.saved = !elected.leave_out_rendered(&self.journals);
+                self.saved = !elected.leave_out_rendered(&self.journals, &self.dir);
             }
         }
         Ok(())
@@ -531,7 +532,7 @@ impl<D: Disk> Elected<D> {
 
     /// Leaves journals of the dead out of the cursor that are in the views for good, as the checkpoint that was just saved
     /// says; whether there were any.
-    fn leave_out_rendered(&mut self, journals: &D) -> bool {
+    fn leave_out_rendered(&mut self, journals: &D, dir: &Path) -> bool {
         if self.feed.finished() == 0 || self.last.views.iter().any(|view| view.cursor.is_some()) {
             return false;
         }
@@ -540,11 +541,13 @@ impl<D: Disk> Elected<D> {
         for (id, name) in self.feed.rendered(&self.last.cursor) {
             let marked = match journals.folder(&name) {
                 // It went with all that was in it.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                folder => folder.and_then(|folder| mark_rendered(&folder)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+                folder => folder.and_then(|folder| {
+                    mark_rendered(&folder, || left_nothing(&dir.join(JOURNAL).join(&name), now_ns()))
+                }),
             };
             // What cannot be said now keeps its place in the cursor, and is tried again.
-            if marked.is_ok() {
+            if marked.unwrap_or(false) {
                 self.feed.leave_out(id);
                 any = true;
             }

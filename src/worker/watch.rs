@@ -6,6 +6,7 @@
 //! | definitions | mapped anew, the writer has them appended again |
 //! | live segment | the writer gives it up; mapped anew when it is archived and nobody has it |
 //! | ring | its thread takes another; when the writer has accounted for it, its memory is given up |
+//! | state of sampling | another file is offered to the writer, which moves there with its state, or begins anew where that is gone |
 //! | clock page | made again by the first process that comes, mapped anew by all |
 //!
 //! Whoever faults where a file was truncated goes on at once, on memory of the handler's ([`fault`](crate::sys::fault)). This
@@ -14,7 +15,7 @@
 use crate::logger::core::Core;
 use crate::logger::start::describe;
 use crate::shm::control;
-use crate::shm::folder::{CONTROL, HEALTH, TABLE, live_name, ring_name};
+use crate::shm::folder::{CONTROL, HEALTH, SAMPLING, TABLE, live_name, ring_name};
 use crate::shm::health_page;
 use crate::sys::map::Mapping;
 use std::io;
@@ -32,8 +33,8 @@ pub(super) fn mend(core: &Core, again: bool) -> io::Result<()> {
         look(core, folder);
     }
     core.pool.retire(&core.memory);
-    let clock = if again { clock(core, folder) } else { Ok(()) };
-    let done = [control(core), health(core), table(core), segments(core), clock];
+    let [clock, sampling] = if again { [clock(core, folder), sampling(core, folder)] } else { [Ok(()), Ok(())] };
+    let done = [control(core), health(core), table(core), segments(core), clock, sampling];
     done.into_iter().find(Result::is_err).unwrap_or(Ok(()))
 }
 
@@ -61,6 +62,7 @@ fn look(core: &Core, folder: &Path) {
             check(ring.memory(), &ring_name(number as u16), ring.is_whole());
         }
     }
+    torn |= core.sampling.get().is_some_and(|place| place.is_torn(&folder.join(SAMPLING)));
     core.memory.note_torn(torn);
     let owner = &core.health.owner;
     owner.survives.store(u64::from(core.memory.outlives_process()), Ordering::Relaxed);
@@ -120,6 +122,15 @@ fn clock(core: &Core, folder: &Path) -> io::Result<()> {
             Ok(())
         }
     }
+}
+
+fn sampling(core: &Core, folder: &Path) -> io::Result<()> {
+    let Some(place) = core.sampling.get().filter(|place| place.is_torn(&folder.join(SAMPLING))) else { return Ok(()) };
+    place.offer(|bytes| {
+        let file = core.memory.replacement(SAMPLING, bytes)?;
+        core.memory.say(format!("live memory was lost and is made again: {SAMPLING}"));
+        Ok(file)
+    })
 }
 
 fn segments(core: &Core) -> io::Result<()> {

@@ -79,6 +79,14 @@ impl Writer {
         }
     }
 
+    /// Before a round: others may have taken the memory of its state away.
+    pub(super) fn tend_sampling(&mut self, ground: Ground<'_>, now: u64) {
+        if self.sampling.as_deref_mut().is_some_and(|sampling| sampling.sampler.tend()) {
+            let text = "the state of sampling was truncated by somebody else: what it left out since its last summaries is not told";
+            self.note(ground, now, text);
+        }
+    }
+
     /// Lets sampling judge a record, and leaves it out where that is the verdict.
     pub(super) fn sample(
         &mut self,

@@ -197,6 +197,9 @@ impl Writer {
         };
         self.before = now;
         let mut done = Done::default();
+        if self.sampling.is_some() {
+            self.tend_sampling(ground, now);
+        }
         self.drain_in_order(ground, now, &mut done);
         let asked = self.summaries_asked(ground);
         let mut watermark = seen;

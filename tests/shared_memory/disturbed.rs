@@ -41,7 +41,7 @@ fn files(shm: &Path, kind: &str) -> Vec<PathBuf> {
     let folders: Vec<PathBuf> = listed(shm).filter(|path| path.is_dir()).collect();
     let processes = folders.iter().flat_map(|folder| listed(folder)).filter(|path| path.is_dir());
     let mut found: Vec<PathBuf> = processes.flat_map(|folder| listed(&folder).collect::<Vec<_>>()).collect();
-    found.extend(folders.iter().map(|folder| folder.join("views")));
+    found.extend(folders.iter().flat_map(|folder| ["views", "clock"].map(|name| folder.join(name))));
     let named = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(kind);
     found.retain(|path| named(path));
     found.sort();
@@ -225,6 +225,11 @@ fn the_definitions() {
 #[test]
 fn the_page_of_the_views() {
     disturbed("disturbed::the_page_of_the_views", "views");
+}
+
+#[test]
+fn the_clock_page() {
+    disturbed("disturbed::the_clock_page", "clock");
 }
 
 #[test]

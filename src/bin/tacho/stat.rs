@@ -236,5 +236,5 @@ fn json(kinds: &[Kind], totals: &Totals, top: usize) -> io::Result<String> {
             .collect();
         report.insert(format!("by_{}", key(kind.by)), Value::Array(rows?));
     }
-    Ok(serde_json::to_string(&report)? + "\n")
+    Ok(tachograph::format::escape::harmless_json(&serde_json::to_string(&report)?) + "\n")
 }

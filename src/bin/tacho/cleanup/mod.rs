@@ -142,6 +142,7 @@ fn print(reports: &[Report], json: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if json {
         let text = serde_json::to_string(&serde_json::json!({"schema": 1, "files": reports}))?;
+        let text = tachograph::format::escape::harmless_json(&text);
         return writeln!(out, "{text}");
     }
     for report in reports {

@@ -1,8 +1,14 @@
 //! What others can read, plant and scribble: modes, links, and live files with anything in them.
 //!
+//! * [`names`]: components, threads and views whose names want to be more than names.
+//! * [`users`]: directories that belong to somebody else; needs root.
+//!
 //! `TACHO_SCRIBBLES=1000 cargo test --test security` scribbles more often than the default, 8 times.
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that fails says so")]
+
+mod names;
+mod users;
 
 use std::fs;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, symlink};
