@@ -223,7 +223,8 @@ Examples:
   tacho monitor --once                         the first page, as text
   tacho monitor --once --json | jq '.targets[:3]'
 
-Exit status: 0 ok; with --once, 1 when no process is known there; 2 when something went wrong; 128 and its number after a signal.")]
+Exit status: 0 ok; with --once, 1 when no process is known there; 2 when something went wrong; 128 and its number
+after a signal.")]
     Monitor(Monitor),
     /// Change levels of running programs
     ///
