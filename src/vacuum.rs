@@ -5,6 +5,7 @@
 //! * that is the newest of a journal whose process may live, or was not recovered: it grows, or may grow;
 //! * whose records are not all in the views yet, as the checkpoint of the last sync says: views make up for what they lack
 //!   from there;
+//! * that a reader with a cursor of its own, such as `tacho ship`, has not passed;
 //! * that somebody is compressing, or that a view could have to be cut in after a loss of power.
 //!
 //! The oldest go first, over all journals and views; of one journal, or one view, never a newer file before an older one.
@@ -20,8 +21,9 @@ use crate::verify;
 use crate::view::names::{self, Label, Part, SUFFIX};
 use crate::worker::cursor;
 use crate::worker::feed::name_key;
+use crate::worker::keep::{Needed, readers};
 use crate::worker::views::needed_by;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,6 +44,8 @@ pub enum Spared {
     Active,
     /// Not all of its records are in the views.
     NotRendered,
+    /// A reader with a cursor of its own has not passed it.
+    Awaited,
     /// It is being compressed, or was put away since the last sync, or stands behind such a file.
     InWork,
 }
@@ -52,6 +56,7 @@ impl Spared {
         match self {
             Self::Active => "active",
             Self::NotRendered => "not in the views yet",
+            Self::Awaited => "awaited by a reader's cursor, such as that of tacho ship",
             Self::InWork => "in work",
         }
     }
@@ -95,7 +100,7 @@ pub fn choose<'a>(files: &'a [Candidate], limits: &Limits, now_unix_ns: i64) -> 
         .fold((0_u64, 0_usize), |(bytes, count), file| (bytes.saturating_add(file.bytes), count.saturating_add(1)));
     let age_max = limits.age.map(|age| i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
     let mut free: Vec<&Candidate> = files.iter().filter(|file| file.spared.is_none()).collect();
-    free.sort_by(|a, b| a.last_unix_ns.cmp(&b.last_unix_ns));
+    free.sort_by_key(|file| file.last_unix_ns);
     free.into_iter()
         .take_while(|file| {
             let goes = limits.bytes.is_some_and(|max| bytes > max)
@@ -124,11 +129,13 @@ pub fn list(dir: &Path) -> io::Result<Vec<Candidate>> {
     let checkpoint = cursor::load(&journals).map_err(context)?;
     let synced_ns = journals.stat_name(cursor::NAME).map_err(context)?.map_or(i64::MIN, |stat| stat.mtime_ns);
     let needed = checkpoint.map(|checkpoint| needed_by(&checkpoint)).unwrap_or_default();
+    let readers = readers(&journals).map_err(context)?;
     let mut found = Vec::new();
     let mut processes = Vec::new();
     journals.list_folders(&mut |name| processes.push(name.to_owned())).map_err(context)?;
     for process in processes {
-        segments(dir, &journals, &process, &needed, &mut found).map_err(context)?;
+        let awaited_from = readers.iter().map(|reader| reader.get(&process).copied().unwrap_or(0)).min();
+        segments(dir, &journals, &process, (&needed, awaited_from), &mut found).map_err(context)?;
     }
     backups(dir, &disk, synced_ns, &mut found).map_err(context)?;
     Ok(found)
@@ -174,7 +181,7 @@ fn in_order(files: impl Iterator<Item = Candidate>, found: &mut Vec<Candidate>) 
         last = last.max(file.last_unix_ns);
         file.last_unix_ns = last;
         file.spared = file.spared.or(spared);
-        spared = file.spared.map(|why| if why == Spared::NotRendered { why } else { Spared::InWork });
+        spared = file.spared.map(|why| if why == Spared::Active { Spared::InWork } else { why });
         found.push(file);
     }
 }
@@ -183,7 +190,7 @@ fn segments(
     dir: &Path,
     journals: &RealDisk,
     process: &str,
-    needed: &HashMap<[u8; 16], (u64, u64)>,
+    (needed, awaited_from): (&Needed, Option<u64>),
     found: &mut Vec<Candidate>,
 ) -> io::Result<()> {
     let folder = match journals.folder(process) {
@@ -210,6 +217,7 @@ fn segments(
             () if !(rendered && !lives || first_needed.is_some_and(|first| number < first)) => {
                 Some(Spared::NotRendered)
             }
+            () if awaited_from.is_some_and(|first| number >= first) => Some(Spared::Awaited),
             () if compressing => Some(Spared::InWork),
             () => None,
         };

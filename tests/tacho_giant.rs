@@ -1,7 +1,7 @@
 //! `tacho cleanup --emergency` on a giant log that is still being appended to, beside `gzip`; and where a file can only be
 //! emptied.
 //!
-//! Small by default. In earnest, with the figures that BENCHMARKS.md shows:
+//! Small by default. In earnest, with figures to be read:
 //!
 //! ```sh
 //! TACHO_GIANT_MB=1500 cargo test --release --test tacho_giant -- --nocapture giant

@@ -62,6 +62,9 @@ const ELSEWHERE: &[&[&str]] = &[
     &["collect", "--exit-when-idle"],
     &["run", "--component", "a", "--", "true"],
     &["pipe", "--component", "a"],
+    &["supervise", "none.toml"],
+    #[cfg(feature = "ship")]
+    &["ship", "--status"],
 ];
 
 fn run(dir: &Path, args: &[&str]) -> Output {
@@ -178,6 +181,7 @@ fn what_cannot_be_read_is_named() {
         (&["verify"], 2, "c/00000001.seg"),
         (&["config", "show", "/"], 2, "/"),
         (&["config", "check", "/"], 2, "/"),
+        (&["supervise", "/nowhere.toml"], 2, "/nowhere.toml"),
         (&["cat", "/"], 2, "/"),
         (&["verify", "/nowhere.seg"], 2, "/nowhere.seg"),
         (&["archive", "create", "/nowhere.log"], 2, "/nowhere.log"),

@@ -21,6 +21,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
+use tachograph::reader::cursor;
 use tachograph::{Config, Guard, info, start_isolated};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -181,6 +182,14 @@ fn of_the_dead_everything_may_go_with_its_folder() {
     assert_eq!(folders(), 1, "the next one left nothing");
     let old = json(&dir, &["--vacuum-time", "1h"]);
     assert_eq!(old["deleted"].as_array().unwrap().len(), 0, "nothing is that old");
+    // A reader that has passed nothing yet keeps the journal, as long as it is not forgotten.
+    let reader = cursor::Lock::take(&dir, "otlp").unwrap();
+    reader.save(&cursor::Cursor::default()).unwrap();
+    drop(reader);
+    let awaited = json(&dir, &["--vacuum-time", "0s", "--dry-run"]);
+    assert!(!paths(&awaited, "deleted").iter().any(|path| path.to_string_lossy().contains(".seg")), "{awaited}");
+    assert!(awaited["spared"].to_string().contains("awaited by a reader's cursor"), "{awaited}");
+    assert!(cursor::forget(&dir, "otlp").unwrap());
     let output = vacuum(&dir, &["--vacuum-time", "0s"]);
     let (out, talk) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert!(out.starts_with("Deleted ") && out.contains("Vacuuming done, freed "), "{out}{talk}");

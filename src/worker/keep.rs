@@ -273,25 +273,6 @@ impl<D: Disk> Keeper<D> {
         }
     }
 
-    /// Of each reader with a cursor, the first segments that it awaits, by the names of the journals. What is no cursor
-    /// awaits nothing.
-    fn readers(&self) -> io::Result<Vec<HashMap<String, u64>>> {
-        let mut names = Vec::new();
-        self.journals.list(&mut |name| {
-            if cursor::reader_of(name).is_some() {
-                names.push(name.to_owned());
-            }
-        })?;
-        let mut readers = Vec::new();
-        for name in names {
-            let bytes = read_small(&self.journals, &name, cursor::FILE_BYTES_MAX).ok().flatten();
-            if let Some(cursor) = bytes.and_then(|bytes| cursor::Cursor::decode(&bytes).ok()) {
-                readers.push(cursor.marks.into_iter().map(|(name, mark)| (name, mark.start.number)).collect());
-            }
-        }
-        Ok(readers)
-    }
-
     fn segments(&self) -> io::Result<Vec<Segment>> {
         self.segments_and(|_| ())
     }
@@ -300,7 +281,7 @@ impl<D: Disk> Keeper<D> {
     fn segments_and(&self, mut empty: impl FnMut(&str)) -> io::Result<Vec<Segment>> {
         let mut processes = Vec::new();
         self.journals.list_folders(&mut |name| processes.push(name.to_owned()))?;
-        let readers = self.readers()?;
+        let readers = readers(&self.journals)?;
         let mut segments = Vec::new();
         for process in processes {
             let folder = match self.journals.folder(&process) {
@@ -332,6 +313,25 @@ impl<D: Disk> Keeper<D> {
         }
         Ok(segments)
     }
+}
+
+/// Of each reader with a cursor, the first segments that it awaits, by the names of the journals. What is no cursor awaits
+/// nothing.
+pub(crate) fn readers<D: Disk>(journals: &D) -> io::Result<Vec<HashMap<String, u64>>> {
+    let mut names = Vec::new();
+    journals.list(&mut |name| {
+        if cursor::reader_of(name).is_some() {
+            names.push(name.to_owned());
+        }
+    })?;
+    let mut readers = Vec::new();
+    for name in names {
+        let bytes = read_small(journals, &name, cursor::FILE_BYTES_MAX).ok().flatten();
+        if let Some(cursor) = bytes.and_then(|bytes| cursor::Cursor::decode(&bytes).ok()) {
+            readers.push(cursor.marks.into_iter().map(|(name, mark)| (name, mark.start.number)).collect());
+        }
+    }
+    Ok(readers)
 }
 
 /// A file of the archive.

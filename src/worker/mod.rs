@@ -25,7 +25,7 @@ mod checkup;
 pub mod collect;
 pub(crate) mod cursor;
 pub(crate) mod feed;
-mod keep;
+pub(crate) mod keep;
 pub(crate) mod names;
 pub(crate) mod page;
 pub(crate) mod process;

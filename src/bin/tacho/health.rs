@@ -122,8 +122,11 @@ fn show(health: &Health, report: &Report) -> io::Result<()> {
 
 fn text(report: &Report) -> String {
     let mut out = format!("{}: {}, {}\n", report.dir, report.state.as_str(), report.time);
-    // Writing to a string does not fail.
-    for checked in &report.processes {
+    let mut all: Vec<&Checked> = report.processes.iter().collect();
+    // The worst first, else as they started.
+    all.sort_by_key(|checked| std::cmp::Reverse(checked.state));
+    for checked in all {
+        // Writing to a string does not fail.
         let _ = process(&mut out, checked);
     }
     out
@@ -174,7 +177,11 @@ fn process(out: &mut String, checked: &Checked) -> std::fmt::Result {
     for service in &vitals.services {
         let (name, phase, (restarts, max)) = (&service.name, service.phase.as_str(), service.restarts);
         let seconds = vitals.taken_unix_ns.saturating_sub(service.since_unix_ns).max(0) / 1_000_000_000;
-        write!(out, "  service   {name}: {phase} for {seconds} s, {} starts, {restarts} of {max} restarts", service.starts)?;
+        write!(
+            out,
+            "  service   {name}: {phase} for {seconds} s, {} starts, {restarts} of {max} restarts",
+            service.starts
+        )?;
         if let Some(beat) = service.beat_unix_ns {
             write!(out, ", heartbeat {} ms ago", vitals.taken_unix_ns.saturating_sub(beat).max(0) / 1_000_000)?;
         }
@@ -219,11 +226,20 @@ fn process(out: &mut String, checked: &Checked) -> std::fmt::Result {
             Some(seconds) => write!(out, ", full in {}", human::seconds(seconds))?,
             None => write!(out, ", not filling")?,
         }
-        writeln!(out)?;
+        let ago =
+            u64::try_from(vitals.taken_unix_ns.saturating_sub(disk.measured_unix_ns) / 1_000_000_000).unwrap_or(0);
+        writeln!(out, " ({} before)", human::seconds(ago))?;
     }
     if disk.synced_unix_ns != 0 {
         let ago = u64::try_from(vitals.taken_unix_ns.saturating_sub(disk.synced_unix_ns)).unwrap_or(0);
         writeln!(out, "  synced    {} before", time(ago))?;
+    }
+    if vitals.crashed > 0 {
+        writeln!(
+            out,
+            "  recovered {} killed processes, with {} records from their rings",
+            vitals.crashed, vitals.recovered
+        )?;
     }
     for met in vitals.errors.iter().take(NAMED_MAX) {
         let at = |unix_ns: i64| {

@@ -127,8 +127,8 @@ Exit status: 0, also when nothing was found; 2 when something could not be read 
     /// Give back space: old archives and backups of our own, giant logs of other programs
     ///
     /// With --vacuum-size, --vacuum-time and --vacuum-files the oldest archived segments of journals and backups of views are
-    /// deleted; several must all hold. What is being written, what is not in the views yet, and what is not known to be ours
-    /// is never deleted, nor are the archives of `tacho archive`. The programs that log there may run meanwhile.
+    /// deleted; several must all hold. What is being written, what is not in the views yet or not shipped, and what is not known
+    /// to be ours is never deleted, nor are the archives of `tacho archive`. The programs that log there may run meanwhile.
     ///
     /// With --emergency, log files of other programs below the log directory, or below the given paths, that are larger
     /// than --larger-than go compressed to `archive/emergency_(UTC time)/` in the log directory. Piece by piece: compressed,
@@ -223,7 +223,8 @@ Examples:
   tacho monitor --once                         the first page, as text
   tacho monitor --once --json | jq '.targets[:3]'
 
-Exit status: 0 ok; with --once, 1 when no process is known there; 2 when something went wrong; 128 and its number after a signal.")]
+Exit status: 0 ok; with --once, 1 when no process is known there; 2 when something went wrong; 128 and its number
+after a signal.")]
     Monitor(Monitor),
     /// Change levels of running programs
     ///

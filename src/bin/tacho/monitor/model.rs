@@ -106,6 +106,9 @@ pub(crate) struct Sums {
     pub(crate) rotations: u64,
     pub(crate) compressions: u64,
     pub(crate) disk_errors: u64,
+    /// Dead processes that were recovered, and the records that these had in their rings only.
+    pub(crate) crashed: u64,
+    pub(crate) recovered: u64,
     pub(crate) lags: Lags,
 }
 
@@ -309,6 +312,8 @@ fn sums(pairs: &[Pair<'_>]) -> Sums {
         rotations: sum(|v| v.rotations),
         compressions: sum(|v| v.compressions),
         disk_errors: sum(|v| v.disk_errors),
+        crashed: sum(|v| v.crashed),
+        recovered: sum(|v| v.recovered),
         lags: Lags {
             writer_p50_ns: quantile(&waits, 0.5),
             writer_p99_ns: quantile(&waits, 0.99),

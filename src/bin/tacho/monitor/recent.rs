@@ -153,7 +153,7 @@ fn follow(dir: &LogDir, told: &Mutex<Told>) -> io::Result<()> {
         if behind > BEHIND_MAX {
             let kept = std::mem::take(&mut recent.kept);
             recent = Recent { kept, ..Recent::open(dir, Until::Forever, 1)? };
-            remark = Some("the log is faster than it is read here: not all warnings are shown".to_owned());
+            remark = Some("too many records to read all: warnings are missing".to_owned());
             behind = 0;
         }
         {

@@ -129,11 +129,10 @@ fn waits(frame: &mut Frame<'_>, area: Rect, model: &Model) {
 
     let of = &model.disk;
     gauge(frame, disk, "disk", percent(of.total_bytes.saturating_sub(of.free_bytes), of.total_bytes));
-    let full = of.full_in_s.map_or_else(|| "not filling".to_owned(), |s| format!("full in {}", human::seconds(s)));
-    let full = if model.source == Source::Live { full } else { String::new() };
+    let full = of.full_in_s.map_or(String::new(), |seconds| format!(", full in {}", human::seconds(seconds)));
     let cap = of.cap_free_bytes.map_or(String::new(), |left| format!(", {} below cap", human::bytes(left)));
-    let text = format!("      {} used, {} free{cap}, {full}", human::bytes(of.used_bytes), human::bytes(of.free_bytes));
-    frame.render_widget(Paragraph::new(text.trim_end_matches(", ").to_owned()).style(faint()), disk_text);
+    let text = format!("      {} used, {} free{cap}{full}", human::bytes(of.used_bytes), human::bytes(of.free_bytes));
+    frame.render_widget(Paragraph::new(text).style(faint()), disk_text);
 }
 
 fn gauge(frame: &mut Frame<'_>, area: Rect, name: &str, percent: u64) {
@@ -177,6 +176,14 @@ fn findings(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         if row.state != check::State::Ok {
             lines.push(Line::from(format!("  {}", row.advice)).style(faint()));
         }
+    }
+    if model.sums.crashed > 0 {
+        let processes = if model.sums.crashed == 1 { "process was" } else { "processes were" };
+        let records = human::count(model.sums.recovered);
+        lines.push(Line::from(format!(
+            "{} {processes} killed, and recovered by these, with {records} records from rings",
+            model.sums.crashed
+        )));
     }
     if lines.is_empty() {
         lines.push(Line::from(match model.source {
