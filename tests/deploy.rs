@@ -53,8 +53,8 @@ fn the_readme_lists_every_configuration_and_each_says_whether_it_is_tested() {
 /// The blocks of `language` in a document.
 fn blocks(document: &str, language: &str) -> Vec<String> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).unwrap();
-    let blocks = text.split(&format!("```{language}\n")).skip(1);
-    blocks.map(|block| block.split("```").next().unwrap().to_owned()).collect()
+    let begin = format!("```{language}\n");
+    text.split(&begin).skip(1).map(|block| block.split("```").next().unwrap().to_owned()).collect()
 }
 
 #[test]

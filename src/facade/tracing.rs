@@ -36,6 +36,7 @@
 //!   the span begins, and once more when a field is recorded later; an event copies them. Spans as such leave no record.
 //! * **Fields** keep their types: integers up to 128 bits, floats, `bool`, strings, bytes. What comes by `?` or `%`, and errors,
 //!   are text.
+//! * With `tracing`'s own feature `log-always` each event is a record of `log` too, and stands twice where both facades are in place.
 //! * **Records of the crate `log`** that come through `tracing-log` keep their own target, module, file and line. Where nothing else
 //!   in the registry wants them, [`facade::log`](super::log) is the shorter way.
 
