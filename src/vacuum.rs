@@ -95,7 +95,7 @@ pub fn choose<'a>(files: &'a [Candidate], limits: &Limits, now_unix_ns: i64) -> 
         .fold((0_u64, 0_usize), |(bytes, count), file| (bytes.saturating_add(file.bytes), count.saturating_add(1)));
     let age_max = limits.age.map(|age| i64::try_from(age.as_nanos()).unwrap_or(i64::MAX));
     let mut free: Vec<&Candidate> = files.iter().filter(|file| file.spared.is_none()).collect();
-    free.sort_by(|a, b| a.last_unix_ns.cmp(&b.last_unix_ns));
+    free.sort_by_key(|known| known.last_unix_ns);
     free.into_iter()
         .take_while(|file| {
             let goes = limits.bytes.is_some_and(|max| bytes > max)
