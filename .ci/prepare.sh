@@ -3,8 +3,8 @@
 set -euo pipefail
 
 missing=()
-declare -A package=([cc]=gcc [mkfs.ext4]=e2fsprogs [rsyslogd]=rsyslog [promtool]=prometheus)
-for tool in strace gzip cc mkfs.ext4 lnav rsyslogd promtool tmux valgrind; do
+declare -A package=([cc]=gcc [mkfs.ext4]=e2fsprogs [rsyslogd]=rsyslog [promtool]=prometheus [systemd-analyze]=systemd)
+for tool in strace gzip cc mkfs.ext4 lnav rsyslogd promtool tmux valgrind systemd-analyze; do
     command -v "$tool" >/dev/null || missing+=("${package[$tool]:-$tool}")
 done
 if [ ${#missing[@]} -gt 0 ]; then

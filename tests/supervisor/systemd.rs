@@ -37,6 +37,15 @@ fn ptrace(request: libc::c_uint, thread: libc::pid_t) -> bool {
     unsafe { libc::ptrace(request, thread, null_mut::<libc::c_void>(), null_mut::<libc::c_void>()) != -1 }
 }
 
+/// A thread that is held. Let go before its process is waited for: what is traced does not end.
+struct Held(libc::pid_t);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        ptrace(libc::PTRACE_DETACH, self.0);
+    }
+}
+
 fn writer_of(pid: u32) -> libc::pid_t {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
     let mut named =
@@ -69,13 +78,14 @@ fn the_watchdog_is_fed_by_the_writer_alone() {
     let mut status = 0;
     // SAFETY: the status is a local.
     assert_eq!(unsafe { libc::waitpid(writer, &raw mut status, libc::__WALL) }, writer);
+    let held = Held(writer);
     // One that was on its way, and one for a last step of the writer's.
     let mut late = 0;
     while next(&socket, Duration::from_millis(1_000)).is_some() {
         late += 1;
         assert!(late <= 6, "the writer stands still, and is said to be alive");
     }
-    assert!(ptrace(libc::PTRACE_DETACH, writer));
+    drop(held);
     assert_eq!(next(&socket, PATIENCE).as_deref(), Some("WATCHDOG=1"), "it moves again");
 
     fs::write(dir.path().join("end"), "").unwrap();

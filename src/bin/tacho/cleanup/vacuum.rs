@@ -100,7 +100,7 @@ impl Outcome<'_> {
         let deleted: Vec<Value> = self.deleted.iter().map(|file| row(file)).collect();
         let spared = self.files.iter().filter_map(|file| {
             let mut row = row(file);
-            row["why"] = json!(file.spared?.as_str());
+            row.as_object_mut()?.insert("why".to_owned(), json!(file.spared?.as_str()));
             Some(row)
         });
         let spared: Vec<Value> = spared.collect();

@@ -10,6 +10,7 @@ use tachograph::health::check::{Checked, State};
 use tachograph::health::histogram::quantile;
 use tachograph::health::report::Report;
 use tachograph::health::vitals::{Count, Life, Vitals};
+use tachograph::supervisor::Phase;
 
 /// Number of the JSON form; another meaning of a field is another number.
 pub(crate) const SCHEMA: u32 = 1;
@@ -161,6 +162,18 @@ pub(crate) struct FindingRow {
     pub(crate) since_unix_ns: i64,
 }
 
+/// A service that a process supervises.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub(crate) struct ServiceRow {
+    pub(crate) process: String,
+    pub(crate) name: String,
+    pub(crate) phase: Phase,
+    pub(crate) since_unix_ns: i64,
+    pub(crate) starts: u32,
+    /// Why it last ended with an error; empty where it never did.
+    pub(crate) reason: String,
+}
+
 /// An error that the worker met, however often.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub(crate) struct ErrorRow {
@@ -193,6 +206,8 @@ pub(crate) struct Model {
     pub(crate) rings: Vec<RingRow>,
     /// The worst first.
     pub(crate) findings: Vec<FindingRow>,
+    /// In the order of their programs.
+    pub(crate) services: Vec<ServiceRow>,
     /// The latest first.
     pub(crate) errors: Vec<ErrorRow>,
     /// Why some process could not be looked at.
@@ -234,6 +249,7 @@ impl Model {
             processes: pairs.iter().map(row).collect(),
             rings,
             findings,
+            services: report.processes.iter().flat_map(services_of).collect(),
             errors,
             unreadable: report.unreadable.clone(),
             warnings,
@@ -384,6 +400,17 @@ fn rings_of(checked: &Checked) -> impl Iterator<Item = RingRow> {
         fill_bytes: ring.fill_bytes,
         high_water_bytes: ring.high_water_bytes,
         size_bytes: ring.size_bytes,
+    })
+}
+
+fn services_of(checked: &Checked) -> impl Iterator<Item = ServiceRow> {
+    checked.vitals.services.iter().map(|service| ServiceRow {
+        process: checked.vitals.process.clone(),
+        name: service.name.clone(),
+        phase: service.phase,
+        since_unix_ns: service.since_unix_ns,
+        starts: service.starts,
+        reason: service.reason.clone(),
     })
 }
 

@@ -11,6 +11,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Cell, Padding, Paragraph, Row, Table, Wrap};
 use tachograph::health::check;
 use tachograph::health::vitals::Life;
+use tachograph::supervisor::Phase;
 
 /// A column: its heading, how wide it is, and whether it holds numbers.
 struct Column(&'static str, Constraint, bool);
@@ -214,6 +215,19 @@ pub(super) fn health(frame: &mut Frame<'_>, area: Rect, model: &Model, state: &m
         lines.push(Line::from("no finding stands"));
     }
     lines.extend(model.unreadable.iter().map(|why| Line::from(format!("cannot be looked at: {why}"))));
+    for row in &model.services {
+        let state = match row.phase {
+            Phase::Failed => check::State::Critical,
+            Phase::Pausing | Phase::Stopping | Phase::Killing => check::State::Warning,
+            _ => check::State::Ok,
+        };
+        let reason = if row.reason.is_empty() { String::new() } else { format!("; last error: {}", row.reason) };
+        lines.push(Line::from(vec![
+            Span::styled(format!("service {}: {}", row.name, row.phase.as_str()), of_state(state)),
+            Span::raw(format!("  for {}, {} starts{reason}", ago(row.since_unix_ns), row.starts)),
+            Span::styled(format!("  {}", row.process), faint()),
+        ]));
+    }
     for row in &model.errors {
         lines.push(Line::from(vec![
             Span::styled(format!("error {} times", row.count), colored(Color::Yellow)),
@@ -227,7 +241,7 @@ pub(super) fn health(frame: &mut Frame<'_>, area: Rect, model: &Model, state: &m
     let paragraph =
         Paragraph::new(lines).wrap(Wrap { trim: false }).scroll((u16::try_from(first).unwrap_or(u16::MAX), 0));
     frame.render_widget(
-        paragraph.block(Block::bordered().title(" Findings and errors ").padding(Padding::horizontal(1))),
+        paragraph.block(Block::bordered().title(" Findings, services and errors ").padding(Padding::horizontal(1))),
         area,
     );
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::monitor::model::{FindingRow, Flow, Named, ProcessRow, RingRow, Sums, Warning};
+use crate::monitor::model::{FindingRow, Flow, Named, ProcessRow, RingRow, ServiceRow, Sums, Warning};
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
 fn model() -> Model {
@@ -33,6 +33,13 @@ fn model() -> Model {
             reason: "7 records were dropped: ring full".to_owned(),
             advice: "larger rings".to_owned(),
             ..FindingRow::default()
+        }],
+        services: vec![ServiceRow {
+            name: "feed".to_owned(),
+            phase: tachograph::supervisor::Phase::Failed,
+            starts: 4,
+            reason: "no route".to_owned(),
+            ..ServiceRow::default()
         }],
         warnings: vec![Warning {
             time: "2026-11-20T14:37:58.609Z".to_owned(),
@@ -73,9 +80,14 @@ fn the_first_page_tells_rates_lags_rings_disk_findings_and_warnings() {
 
 #[test]
 fn every_page_can_be_reached_and_shows_its_rows() {
-    for (key, part) in
-        [('2', "7/8"), ('3', "target_99"), ('4', "feed"), ('5', "limit at 94 %"), ('6', "→ larger rings")]
-    {
+    for (key, part) in [
+        ('2', "7/8"),
+        ('3', "target_99"),
+        ('4', "feed"),
+        ('5', "limit at 94 %"),
+        ('6', "→ larger rings"),
+        ('6', "service feed: failed"),
+    ] {
         let shown = screen(120, 110, &[KeyCode::Char(key)]);
         assert!(shown.contains(part), "{key}: {part:?} is missing:\n{shown}");
     }
