@@ -117,7 +117,8 @@ fn book(tacho: &tachograph::Guard, records: u64) {
 
 /// Gaps in time as a feed has them: mostly short.
 fn pause(dice: &mut Dice) {
-    for _ in 0..dice.below(1 << dice.below(10)) {
+    let most = 1 << dice.below(10);
+    for _ in 0..dice.below(most) {
         std::hint::spin_loop();
     }
 }

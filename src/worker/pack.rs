@@ -128,7 +128,7 @@ mod tests {
 
     fn segment() -> Vec<u8> {
         let mut journal = JournalBuilder::new(1);
-        (0..40_000).for_each(|n| journal.record(0, n + 1, n));
+        (0..30_000).for_each(|n| journal.record(0, n + 1, n));
         journal.roll();
         journal.done.remove(0).1
     }
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(unpack(&packed).unwrap(), segment);
         assert!(is_copy(&disk, "a.gz", "a").unwrap());
         let file = disk.open_read("a.gz").unwrap();
-        assert_eq!(records(&disk, &file).unwrap(), Some(40_000));
+        assert_eq!(records(&disk, &file).unwrap(), Some(30_000));
         for cut in [0, 10, 17, packed.len() / 2] {
             disk.outside_write("cut.gz", &packed[..cut]);
             assert!(!is_copy(&disk, "cut.gz", "a").unwrap(), "cut at {cut}");
