@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::time::Duration;
-use tachograph::{Config, Overflow, Value, info, start_isolated, warn};
+use tachograph::{Config, Overflow, Value, View, info, start_isolated, warn};
 
 const TRADES: &str = include_str!("../../examples/data/kraken_trades.json");
 const MESSAGES: &str = include_str!("../../examples/data/aapl_2012-06-21_messages.csv");
@@ -58,7 +58,8 @@ pub(crate) fn log(dir: &Path, records: u64) {
         .block_max(Duration::from_secs(60))
         .health_interval(Duration::ZERO)
         .archive_bytes_max(1_u64 << 40)
-        .components(false);
+        .components(false)
+        .view(View::new("all").bytes_max(1_u64 << 34));
     let tacho = start_isolated(config).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| market(&tacho, records / 2));

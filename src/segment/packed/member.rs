@@ -229,6 +229,23 @@ impl<'a> Member<'a> {
     }
 }
 
+/// What is reserved for deflated bytes at once.
+const RESERVE_BYTES: usize = 64 << 10;
+
+/// Appends a whole deflate stream. What cannot be deflated becomes larger, at level 1 by an eighth.
+fn deflate(deflater: &mut Compress, mut body: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    deflater.reset();
+    loop {
+        out.reserve(RESERVE_BYTES);
+        let before = deflater.total_in();
+        let status = deflater.compress_vec(body, out, FlushCompress::Finish)?;
+        if status == Status::StreamEnd {
+            return Ok(());
+        }
+        body = body.get((deflater.total_in() - before) as usize..).unwrap_or_default();
+    }
+}
+
 #[cfg(feature = "zstd")]
 fn by_zstd(frame: &[u8], bytes: usize) -> Option<Vec<u8>> {
     ::zstd::bulk::decompress(frame, bytes).ok().filter(|body| body.len() == bytes)
@@ -279,12 +296,7 @@ impl Maker {
             Self::Gzip(deflater) => {
                 out.extend_from_slice(&HEAD);
                 out.extend_from_slice(&[0; INDEX_BYTES]);
-                deflater.reset();
-                // All of it fits: what cannot be deflated takes five bytes more for each 16 KiB.
-                out.reserve(body.len() + body.len() / 1000 + 1024);
-                if deflater.compress_vec(body, out, FlushCompress::Finish)? != Status::StreamEnd {
-                    return Err(io::Error::other("a block was not deflated in one go; please report this"));
-                }
+                deflate(deflater, body, out)?;
                 let mut crc = Crc::new();
                 crc.update(body);
                 out.extend_from_slice(&crc.sum().to_le_bytes());

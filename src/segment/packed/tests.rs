@@ -84,8 +84,18 @@ fn what_is_no_frame_is_carried() {
     let file = pack(&damaged, GZIP).unwrap();
     assert_eq!(unpack(&file).unwrap(), damaged);
     assert!(file.len() < damaged.len() / 2);
-    let noise: Vec<u8> = (0..100_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let mut state = 7_u64;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    })
+    .take(10_000)
+    .collect();
     assert_eq!(unpack(&pack(&noise, GZIP).unwrap()).unwrap(), noise);
+    // At level 1 what cannot be compressed grows.
+    for level in 1..=9 {
+        assert_eq!(unpack(&pack(&noise, Codec::Gzip(level)).unwrap()).unwrap(), noise, "level {level}");
+    }
     let zeros = vec![0; 3_000_001];
     assert_eq!(unpack(&pack(&zeros, GZIP).unwrap()).unwrap(), zeros);
 }
