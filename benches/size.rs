@@ -126,6 +126,8 @@ fn segments(dir: &Path) -> Vec<Vec<u8>> {
     let mut files: Vec<PathBuf> = journals.flat_map(|journal| listed(&journal).collect::<Vec<_>>()).collect();
     files.retain(|path| path.to_string_lossy().contains(".seg"));
     files.sort();
+    // One that was compressed as its process ended may be there in both forms.
+    files.dedup_by_key(|path| path.to_string_lossy().trim_end_matches(".gz").to_owned());
     let read = |path: &PathBuf| {
         let bytes = fs::read(path).unwrap();
         if path.extension().is_none_or(|end| end != "gz") {

@@ -102,11 +102,13 @@ fn book(tacho: &tachograph::Guard, records: u64) {
     let mut dice = Dice(11);
     let rows: Vec<Vec<f64>> =
         MESSAGES.lines().map(|line| line.split(',').map(|cell| cell.parse().unwrap()).collect()).collect();
-    let (mut seconds, mut drift) = (34_200.0_f64, 0_i64);
+    let (mut ns, mut drift) = (34_200_000_000_000_u64, 0_i64);
     for _ in 0..records {
         pause(&mut dice);
         let row = &rows[dice.below(rows.len() as u64) as usize];
-        seconds += dice.below(5_000_000) as f64 / 1e9;
+        ns += dice.below(5_000_000);
+        // As one that was read from text.
+        let seconds = ns as f64 / 1e9;
         drift += dice.below(201) as i64 - 100;
         let kind = ["submission", "cancellation", "deletion", "execution", "hidden"][(row[1] as usize - 1).min(4)];
         let order_id = row[2] as u64 + dice.below(30_000_000);
