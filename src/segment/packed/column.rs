@@ -156,13 +156,13 @@ pub(super) fn take(bytes: &mut &[u8], count: usize, values: &mut Vec<u64>) -> Op
     if count == 0 {
         return Some(());
     }
-    match varint::take_bytes(bytes, 1)?.first()? {
-        &EQUAL => {
+    match *varint::take_bytes(bytes, 1)?.first()? {
+        EQUAL => {
             let value = varint::take(bytes)?;
             values.resize(count, value);
         }
-        &PLAIN => take_numbers(bytes, count, values)?,
-        &DIFFERENCES => {
+        PLAIN => take_numbers(bytes, count, values)?,
+        DIFFERENCES => {
             let mut value = varint::take(bytes)?;
             values.push(value);
             take_numbers(bytes, count - 1, values)?;
@@ -171,7 +171,7 @@ pub(super) fn take(bytes: &mut &[u8], count: usize, values: &mut Vec<u64>) -> Op
                 *difference = value;
             }
         }
-        &FEW => {
+        FEW => {
             let length = varint::take_length(bytes, FEW_MAX)?;
             let list: Vec<u64> = (0..length).map(|_| varint::take(bytes)).collect::<Option<_>>()?;
             for index in varint::take_bytes(bytes, count)? {
