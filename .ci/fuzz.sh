@@ -30,7 +30,7 @@ if ! grep -q "the canary sings" "$found-canary.log"; then
     tail -n 40 "$found-canary.log" >&2
     exit 1
 fi
-for target in format_spec record_decode segment_scan segment_recover rotation view_cursor control_page simulator; do
+for target in format_spec record_decode segment_scan segment_pack segment_recover rotation view_cursor control_page simulator; do
     echo "--- $target, $seconds s"
     run "$target" -max_total_time="$seconds" -max_len=4096 2>&1 | tail -n 3
 done

@@ -212,8 +212,17 @@ proptest! {
     }
 
     #[test]
-    fn segments_of_any_frames(bytes in frames()) {
-        for (name, file) in [("00000001.seg", bytes.clone()), ("00000001.seg.gz", gzip(&bytes))] {
+    fn segments_of_any_frames(
+        bytes in frames(),
+        changes in proptest::collection::vec(any::<(prop::sample::Index, u8)>(), 0..4),
+    ) {
+        let mut packed = packed(&bytes);
+        for (at, value) in &changes {
+            let at = at.index(packed.len());
+            packed[at] = *value;
+        }
+        let files = [("00000001.seg", bytes.clone()), ("00000001.seg.gz", gzip(&bytes)), ("00000001.seg.gz", packed)];
+        for (name, file) in files {
             let root = directory(name, &file);
             let taken = read(root.path());
             prop_assert!(taken <= allowed(bytes.len()), "{taken} bytes for {}", bytes.len());
@@ -298,6 +307,26 @@ fn a_gzip_bomb_is_read_in_bounded_memory() {
         println!("{what}: {} bytes inflate to {BYTES}, read with {taken}", packed.len());
         assert!(taken <= MOST_BYTES, "{what}: {taken} bytes");
     }
+}
+
+#[test]
+fn a_packed_segment_is_read_in_bounded_memory() {
+    const BYTES: usize = 32 << 20;
+    let mut frame = Vec::new();
+    encode_frame(&mut frame, 7, 3, 1, 1, 9, &[]);
+    for (what, unit) in [("one record over and over", frame), ("zeros", vec![0; 64])] {
+        let segment = [header(), unit.repeat(BYTES / unit.len())].concat();
+        let packed = packed(&segment);
+        assert!(packed.len() < BYTES / 500, "{what}: {} bytes", packed.len());
+        let root = directory("00000001.seg.gz", &packed);
+        let taken = read(root.path());
+        println!("{what}: {} bytes unpack to {BYTES}, read with {taken}", packed.len());
+        assert!(taken <= MOST_BYTES, "{what}: {taken} bytes");
+    }
+}
+
+fn packed(segment: &[u8]) -> Vec<u8> {
+    tachograph::segment::packed::pack(segment, tachograph::compress::Codec::Gzip(3)).unwrap()
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The files that operators know: what stands in which, how large they become, and that it holds at every moment.
 //!
 //! Presets are tried with their sizes divided by 1,000 (the platform's cap by 4,000, so that it is what limits); `TACHO_FILES_SCALE=1 cargo test
-//! --release --test files -- --nocapture` tries the real ones, which writes tens of gigabytes.
+//! --release --test files promises -- --nocapture` tries the bot's real ones (5 GB of text), with `platform` in the stead of `promises`
+//! the platform's (60 GB). There, lines are a kilobyte long and do not compress well, and the memory is that of the defaults.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -28,10 +29,14 @@ use tachograph::{
 };
 use toml::{Table, Value};
 
-const FLUSH: Duration = Duration::from_secs(120);
+const FLUSH: Duration = Duration::from_secs(600);
 
 /// Small, so that several fit on a small machine, and losing nothing.
 fn small(config: Config, dir: &Path) -> Config {
+    if scale() == 1 {
+        // What the small ones would take at real sizes is the work for 100,000 segments.
+        return config.dir(dir).overflow(Overflow::Block).block_max(Duration::from_secs(60));
+    }
     config
         .dir(dir)
         .segment_bytes(64_usize << 10)
@@ -48,7 +53,10 @@ fn small(config: Config, dir: &Path) -> Config {
 }
 
 fn scale() -> u64 {
-    std::env::var("TACHO_FILES_SCALE").map_or(1000, |text| text.parse().expect("a number"))
+    static SCALE: std::sync::LazyLock<u64> = std::sync::LazyLock::new(|| {
+        std::env::var("TACHO_FILES_SCALE").map_or(1000, |text| text.parse().expect("a number"))
+    });
+    *SCALE
 }
 
 /// A preset with smaller files, by way of its file: what is shown is what is read.
@@ -143,7 +151,7 @@ impl Promise {
             if now == before && !now.is_empty() {
                 self.check(dir, &now);
                 seen += 1;
-                std::thread::sleep(Duration::from_millis(1));
+                std::thread::sleep(Duration::from_millis(if scale() == 1 { 20 } else { 1 }));
             }
             before = now;
         }
@@ -158,7 +166,7 @@ fn load(tacho: &Guard, dir: &Path, promise: &Promise, bytes: u64, log: impl Fn(u
         let watch = scope.spawn(|| promise.watch(dir, &over));
         // The watch may fail: then nobody else has to go on.
         let mut number = 0;
-        while number * 100 < bytes && !watch.is_finished() {
+        while number * line_bytes() < bytes && !watch.is_finished() {
             log(number);
             number += 1;
         }
@@ -178,8 +186,9 @@ fn newest(dir: &Path, view: &str, numbers: impl Iterator<Item = u64>) {
     for text in texts(dir, view) {
         assert!(text.ends_with('\n'), "{view}: a line was split over two files");
     }
-    let number = |line: &String| line.split("n=").nth(1).map(|rest| rest.split(' ').next().unwrap().parse().unwrap());
-    let there: Vec<u64> = lines(dir, view).iter().filter_map(number).collect();
+    let number = |line: &str| line.split("n=").nth(1).map(|rest| rest.split(' ').next().unwrap().parse().unwrap());
+    let there: Vec<u64> =
+        texts(dir, view).flat_map(|text| text.lines().filter_map(number).collect::<Vec<_>>()).collect();
     let all: Vec<u64> = numbers.collect();
     assert!(!there.is_empty() && there.len() <= all.len(), "{view}: {} of {}", there.len(), all.len());
     assert!(
@@ -190,8 +199,31 @@ fn newest(dir: &Path, view: &str, numbers: impl Iterator<Item = u64>) {
     );
 }
 
+/// The least bytes of a line.
+fn line_bytes() -> u64 {
+    if scale() == 1 { 1000 } else { 100 }
+}
+
 /// What fills a line up to 100 bytes and more.
 const FILLING: &str = "..................................................";
+
+/// What fills the line `n`: at real sizes up to a kilobyte, of letters that do not come again soon.
+fn filling(n: u64) -> &'static str {
+    static LETTERS: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    if scale() != 1 {
+        return FILLING;
+    }
+    let letters = LETTERS.get_or_init(|| {
+        let mut state = 7_u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            char::from(b'a' + (state >> 33) as u8 % 26)
+        };
+        (0..1 << 20).map(|_| next()).collect()
+    });
+    let at = (n as usize).wrapping_mul(7919) % (letters.len() - 1000);
+    &letters[at..at + 950]
+}
 
 #[test]
 fn a_trading_bot_has_the_files_and_sizes_that_its_preset_promises() {
@@ -206,10 +238,10 @@ fn a_trading_bot_has_the_files_and_sizes_that_its_preset_promises() {
     let promise = Promise { cap, views };
     let tacho = tachograph::start(config).unwrap();
     let logged = load(&tacho, &dir, &promise, 10 * cap, |n| match n % 8 {
-        0 => error!(n = n, fill = FILLING; "lost"),
-        1 | 2 => log_performance(FILLING, n, &format!("n={n} ")),
-        3..6 => log_trade(&format!("{FILLING} n={n} "), Side::Buy, n, n),
-        _ => info!(n = n, fill = FILLING; "event"),
+        0 => error!(n = n, fill = filling(n); "lost"),
+        1 | 2 => log_performance(filling(n), n, &format!("n={n} ")),
+        3..6 => log_trade(&format!("{} n={n} ", filling(n)), Side::Buy, n, n),
+        _ => info!(n = n, fill = filling(n); "event"),
     });
     assert_eq!(tacho.health().dropped, 0);
     tacho.close(FLUSH).unwrap();
@@ -234,10 +266,10 @@ fn a_trading_platform_has_a_file_per_service_below_one_cap() {
     let promise = Promise { cap, views };
     let tacho = start_isolated(config).unwrap();
     let logged = load(&tacho, &dir, &promise, 10 * cap, |n| match n % 4 {
-        0 => info!(logger: tacho, target: "order_watcher::book", n = n, fill = FILLING; "event"),
-        1 => info!(logger: tacho, target: "order", n = n, fill = FILLING; "event"),
-        2 => info!(logger: tacho, target: "dashboard", n = n, fill = FILLING; "event"),
-        _ => info!(logger: tacho, target: "anything", n = n, fill = FILLING; "event"),
+        0 => info!(logger: tacho, target: "order_watcher::book", n = n, fill = filling(n); "event"),
+        1 => info!(logger: tacho, target: "order", n = n, fill = filling(n); "event"),
+        2 => info!(logger: tacho, target: "dashboard", n = n, fill = filling(n); "event"),
+        _ => info!(logger: tacho, target: "anything", n = n, fill = filling(n); "event"),
     });
     assert_eq!(tacho.health().dropped, 0);
     tacho.close(FLUSH).unwrap();

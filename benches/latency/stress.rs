@@ -6,15 +6,15 @@ use super::common::machine::{cores, pin, unpin};
 use super::common::ticks::{now, ns_per_tick, spin};
 use super::common::timing::{BURST, Case, Plan, bursts};
 use crate::numbers;
-use flate2::read::MultiGzDecoder;
-use std::fs::{self, File};
+use std::collections::BTreeMap;
+use std::fs;
 use std::hint::black_box;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tachograph::prepare_thread;
-use tachograph::segment::layout::{HEADER_BYTES, Header};
+use tachograph::reader::archive::Archive;
+use tachograph::segment::layout::Header;
 
 const THREADS: [usize; 4] = [1, 2, 4, 8];
 /// What counts as near to a rotation.
@@ -129,14 +129,7 @@ fn segments(journals: &Path) -> Vec<PathBuf> {
 
 /// `None` where the file was just replaced by its compressed form.
 fn header(path: &Path) -> Option<Header> {
-    let mut bytes = vec![0; HEADER_BYTES];
-    let mut file = File::open(path).ok()?;
-    if path.extension().is_some_and(|end| end == "gz") {
-        MultiGzDecoder::new(file).read_exact(&mut bytes).ok()?;
-    } else {
-        file.read_exact(&mut bytes).ok()?;
-    }
-    Header::decode(&bytes).ok()
+    Archive::files(BTreeMap::from([(1, path.to_owned())])).header(1).ok()??.ok()
 }
 
 /// Another thread takes, touches and gives back memory over and over: page faults, and the producer's lines leave the caches

@@ -5,7 +5,7 @@ use criterion::{Criterion, Throughput};
 use flate2::read::GzDecoder;
 use std::hint::black_box;
 use std::io::Read as _;
-use tachograph::compress::gzip;
+use tachograph::compress::{Codec, gzip};
 use tachograph::disk::{Disk, MemDisk};
 use tachograph::view::names::{Label, Part};
 use tachograph::view::rotation::{Facts, Listing, Op, Settings, Slot, plan_rotation, plan_upkeep};
@@ -34,7 +34,7 @@ fn settings() -> Settings {
     Settings {
         file_bytes_max: 10 * MIB,
         backups: 10,
-        gzip_level: Some(3),
+        compress: Some(Codec::Gzip(3)),
         compress_delay_ns: 0,
         bytes_total_max: Some(17 * MIB),
         age_max_ns: None,

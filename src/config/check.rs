@@ -68,6 +68,13 @@ impl Config {
         within("views_max", self.views_max, 1..=100_000)?;
         within("archive_bytes_max", self.archive_bytes_max, 1 << 20..=1 << 50)?;
         within("gzip_level", self.gzip_level, 1..=9)?;
+        if let Some(level) = self.zstd_level {
+            within("zstd_level", level, 1..=19)?;
+            if cfg!(not(feature = "zstd")) {
+                let message = "this build of tachograph is without zstd: build it with the feature `zstd`";
+                return Err(Error::config("zstd_level", message.to_owned()));
+            }
+        }
         at_most("block_max", self.block_max, Duration::from_secs(60))?;
         at_most("order_wait", self.order_wait, Duration::from_secs(10))?;
         at_most("close_max", self.close_max, Duration::from_secs(3600))?;
@@ -189,6 +196,9 @@ mod tests {
         refused(config().idle(Idle::BusySpin), &[0], "idle");
         refused(config().clock(Clock::Coarse), &[0, 1], "clock");
         refused(config().gzip_level(10_u32), &[0], "gzip_level");
+        refused(config().zstd_level(20), &[0], "zstd_level");
+        #[cfg(not(feature = "zstd"))]
+        refused(config().zstd_level(3), &[0], "zstd_level");
         let recorder = FlightRecorder::new;
         refused(config().flight_recorder(recorder().records(0)), &[0], "flight_recorder.records");
         refused(config().flight_recorder(recorder().bytes(3 << 20)), &[0], "flight_recorder.bytes");

@@ -22,6 +22,7 @@ mod view;
 mod view_file;
 
 use crate::clock::Clock;
+use crate::compress::Codec;
 use crate::error::Error;
 use crate::format::json::Integers;
 use crate::health::event::{Callback, HealthEvent};
@@ -182,6 +183,7 @@ pub struct Config {
     pub(crate) archive_bytes_max: u64,
     pub(crate) archive_compress: bool,
     pub(crate) gzip_level: u32,
+    pub(crate) zstd_level: Option<i32>,
     pub(crate) health_interval: Duration,
     pub(crate) health_view_lag_max: Duration,
     pub(crate) health_command: Vec<String>,
@@ -254,6 +256,7 @@ impl Config {
             archive_bytes_max: 1 << 30,
             archive_compress: true,
             gzip_level: 3,
+            zstd_level: None,
             health_interval: Duration::from_secs(300),
             health_view_lag_max: Duration::from_secs(30),
             health_command: Vec::new(),
@@ -392,7 +395,7 @@ impl Config {
         view_backups: u32,
         /// Views at most; components beyond them share `overflow.log`. Default: 1,000.
         views_max: usize,
-        /// Whether older files are compressed with gzip. Default: yes.
+        /// Whether older files are compressed. Default: yes.
         view_compress: bool,
         /// How long the newest backup stays plain, so that who follows it can finish. Default: 5 s.
         view_compress_delay: Duration,
@@ -401,10 +404,13 @@ impl Config {
         /// Bytes of archived journal at most; the oldest segments go first. Default: 1 GiB; from 1 MiB. However small they
         /// are, journals of no more than 1,000 dead processes are kept.
         archive_bytes_max: u64,
-        /// Whether finished journal segments are compressed with gzip. Default: yes.
+        /// Whether finished journal segments are [packed](crate::segment::packed) and compressed. Default: yes.
         archive_compress: bool,
         /// Level of gzip, from 1 to 9. Default: 3.
         gzip_level: u32,
+        /// Compresses backups and finished journal segments with zstd instead, at this level, from 1 to 19: files are called `.zst`.
+        /// Needs the feature `zstd`, in who reads them too. Default: not set.
+        zstd_level: impl Into<Option<i32>>,
         /// How often health is checked, and told in `health.json` and `metrics.prom`; what changes meanwhile is noticed, and
         /// told at once, within a second. In TOML `interval` in the table `health`, as those below. Default: 5 min; from 100 ms; 0
         /// for never.
@@ -435,6 +441,11 @@ impl Config {
     pub fn on_health(mut self, call: impl Fn(&HealthEvent) + Send + std::marker::Sync + 'static) -> Self {
         self.on_health = Some(Callback(std::sync::Arc::new(call)));
         self
+    }
+
+    /// How files are compressed, where they are.
+    pub(crate) fn codec(&self) -> Codec {
+        self.zstd_level.map_or(Codec::Gzip(self.gzip_level), Codec::Zstd)
     }
 
     /// What all files in the log directory take together at most, in bytes, at every moment: the sum of their lengths.

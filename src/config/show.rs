@@ -118,6 +118,7 @@ impl Config {
         lines.put("archive_bytes_max", bytes(self.archive_bytes_max));
         lines.put("archive_compress", self.archive_compress);
         lines.put("gzip_level", self.gzip_level);
+        lines.put_some("zstd_level", self.zstd_level, |level| level.to_string());
         lines.put_some("disk_bytes_cap", self.disk_bytes_cap, bytes);
         lines.0.push_str("\n[health]\n");
         lines.put("interval", spanned(self.health_interval));

@@ -6,6 +6,7 @@
 //! The text is TOML behind a line with version and checksum ([`sealed`]). Another field, or another
 //! meaning of one, is another [`VERSION`].
 
+use crate::compress::Codec;
 use crate::format::json::Integers;
 use crate::format::pattern::Pattern;
 use crate::level::LevelFilter;
@@ -70,6 +71,7 @@ struct Rotation {
     file_bytes_max: u64,
     backups: u32,
     gzip_level: Option<u32>,
+    zstd_level: Option<i32>,
     compress_delay_ns: i64,
     bytes_total_max: Option<u64>,
     age_max_ns: Option<i64>,
@@ -200,7 +202,14 @@ impl Rotation {
         Self {
             file_bytes_max: settings.file_bytes_max,
             backups: settings.backups,
-            gzip_level: settings.gzip_level,
+            gzip_level: match settings.compress {
+                Some(Codec::Gzip(level)) => Some(level),
+                _ => None,
+            },
+            zstd_level: match settings.compress {
+                Some(Codec::Zstd(level)) => Some(level),
+                _ => None,
+            },
             compress_delay_ns: settings.compress_delay_ns,
             bytes_total_max: settings.bytes_total_max,
             age_max_ns: settings.age_max_ns,
@@ -213,7 +222,7 @@ impl Rotation {
         Settings {
             file_bytes_max: self.file_bytes_max,
             backups: self.backups,
-            gzip_level: self.gzip_level,
+            compress: self.zstd_level.map(Codec::Zstd).or(self.gzip_level.map(Codec::Gzip)),
             compress_delay_ns: self.compress_delay_ns,
             bytes_total_max: self.bytes_total_max,
             age_max_ns: self.age_max_ns,
@@ -260,7 +269,7 @@ mod tests {
             format: Format::Json(Integers::Strings),
             rotation: Settings {
                 age_max_ns: Some(5),
-                gzip_level: None,
+                compress: None,
                 period: Some(Period::daily(7)),
                 dated: true,
                 ..Settings::default()
@@ -275,7 +284,9 @@ mod tests {
             ..ViewConfig::default()
         };
         let of = |name: &str, format| ViewConfig { name: name.to_owned(), format, ..ViewConfig::default() };
-        let others = [of("ecs", Format::Ecs(Integers::Numbers)), of("pairs", Format::Logfmt)];
+        let by_zstd = Settings { compress: Some(Codec::Zstd(7)), ..Settings::default() };
+        let pairs = ViewConfig { rotation: by_zstd, ..of("pairs", Format::Logfmt) };
+        let others = [of("ecs", Format::Ecs(Integers::Numbers)), pairs];
         ViewsConfig { views: [errors, text].into_iter().chain(others).collect(), ..ViewsConfig::default() }
     }
 

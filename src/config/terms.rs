@@ -29,6 +29,7 @@ pub(crate) struct Terms {
     archive_compress: bool,
     disk_bytes_cap: Option<u64>,
     gzip_level: u32,
+    zstd_level: Option<i32>,
     health_interval_ns: u64,
     health_view_lag_max_ns: u64,
     health_command: Vec<String>,
@@ -59,6 +60,7 @@ impl Terms {
             archive_compress: config.archive_compress,
             disk_bytes_cap: config.disk_bytes_cap,
             gzip_level: config.gzip_level,
+            zstd_level: config.zstd_level,
             health_interval_ns: nanoseconds(config.health_interval),
             health_view_lag_max_ns: nanoseconds(config.health_view_lag_max),
             health_command: config.health_command.clone(),
@@ -83,6 +85,7 @@ impl Terms {
         config.archive_compress = self.archive_compress;
         config.disk_bytes_cap = self.disk_bytes_cap;
         config.gzip_level = self.gzip_level;
+        config.zstd_level = self.zstd_level;
         config.health_interval = Duration::from_nanos(self.health_interval_ns);
         config.health_view_lag_max = Duration::from_nanos(self.health_view_lag_max_ns);
         config.health_command.clone_from(&self.health_command);

@@ -217,6 +217,7 @@ struct ConfigFile {
     archive_bytes_max: Option<Bytes>,
     archive_compress: Option<bool>,
     gzip_level: Option<u32>,
+    zstd_level: Option<i32>,
     health: Option<HealthFile>,
 }
 
@@ -250,6 +251,7 @@ pub(super) fn from_toml(text: &str) -> Result<Config, String> {
     config.sampling = file.sampling.map(SamplingFile::sampling).transpose()?;
     config.view_total_bytes_max = file.view_total_bytes_max.map(|bytes| bytes.0);
     config.view_age_max = file.view_age_max.map(|span| span.0);
+    config.zstd_level = file.zstd_level;
     config.disk_bytes_cap = file.disk_bytes_cap.map(|bytes| bytes.0);
     config.named_views = file.view.unwrap_or_default().into_iter().map(ViewFile::view).collect();
     config.coarse_stale_max = file.coarse_stale_max.map(|span| span.0);

@@ -282,7 +282,7 @@ impl Files {
         Ok(Settings {
             file_bytes_max: self.bytes_max,
             backups: self.backups,
-            gzip_level: self.compress.then_some(config.gzip_level),
+            compress: self.compress.then(|| config.codec()),
             compress_delay_ns: nanoseconds(config.view_compress_delay),
             bytes_total_max: self.total_bytes_max,
             age_max_ns: self.age_max.map(nanoseconds),

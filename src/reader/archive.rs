@@ -1,11 +1,14 @@
 //! Segments on disk: `00000042.seg` while they grow and until they are compressed, `00000042.seg.gz` for good.
 //!
 //! A file that was opened is kept open until another segment is wanted, so that it may be compressed and removed by
-//! others meanwhile. Compressed ones are inflated as they are read, in bounded memory.
+//! others meanwhile. Compressed ones are inflated as they are read, in bounded memory: block by block where they are
+//! [packed](crate::segment::packed), as they are since that form exists, else as the one stream that they were before.
 
 use super::file;
+use super::packed::Packed;
 use super::source::{Extent, Source};
 use crate::segment::layout::{FRAME_BYTES_MAX, HEADER_BYTES, Header, HeaderError, UNIT_BYTES};
+use crate::segment::packed::{self, Form, MEMBER_HEAD_BYTES};
 use flate2::bufread::MultiGzDecoder;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,6 +16,8 @@ use std::io::{self, BufReader, ErrorKind, Read, Seek as _};
 use std::path::{Path, PathBuf};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// What names of compressed segments end with.
+pub const PACKED: [&str; 2] = [".gz", ".zst"];
 const INFLATE_BYTES: usize = 32 << 10;
 
 /// An archive.
@@ -34,6 +39,7 @@ enum Place {
 enum Segment {
     Plain { file: File, path: PathBuf },
     Gzip(Box<Gzip>),
+    Packed(Box<Packed>),
 }
 
 impl Archive {
@@ -95,8 +101,8 @@ impl Archive {
                 let plain = folder.join(format!("{number:08}.seg"));
                 // Compressing puts the new file in place before it removes the old one, so the third look finds nothing
                 // only where there is nothing.
-                let zipped = folder.join(format!("{number:08}.seg.gz"));
-                for path in [&plain, &zipped, &plain] {
+                let [gz, zst] = PACKED.map(|end| folder.join(format!("{number:08}.seg{end}")));
+                for path in [&plain, &gz, &zst, &plain] {
                     if let Some(segment) = Segment::open(path)? {
                         return Ok(Some(segment));
                     }
@@ -113,7 +119,7 @@ impl Archive {
             Place::Folder(folder) => {
                 let next = number.saturating_add(1);
                 let exists = |name: String| folder.join(name).symlink_metadata().is_ok();
-                exists(format!("{next:08}.seg")) || exists(format!("{next:08}.seg.gz"))
+                ["", PACKED[0], PACKED[1]].iter().any(|end| exists(format!("{next:08}.seg{end}")))
             }
         }
     }
@@ -131,6 +137,7 @@ impl Source for Archive {
                 return Ok(Extent::Missing { next });
             }
             Some((_, Segment::Gzip(gzip))) => return gzip.read(offset, bytes_max, out),
+            Some((_, Segment::Packed(packed))) => return packed.read(offset, bytes_max, out),
             Some((_, Segment::Plain { file, path })) => (path.clone(), file::read_at(file, offset, bytes_max, out)),
         };
         let got = got.map_err(|error| file::context(&error, "read", &path))?;
@@ -153,7 +160,8 @@ impl Source for Archive {
 
 /// The number in the name of a segment file.
 pub fn segment_number(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(".gz").unwrap_or(name).strip_suffix(".seg")?;
+    let plain = PACKED.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    let digits = plain.strip_suffix(".seg")?;
     let plain = digits.len() >= 8 && digits.len() <= 19 && digits.bytes().all(|byte| byte.is_ascii_digit());
     if plain { digits.parse().ok() } else { None }
 }
@@ -161,9 +169,19 @@ pub fn segment_number(name: &str) -> Option<u64> {
 impl Segment {
     fn open(path: &Path) -> io::Result<Option<Self>> {
         let Some(file) = file::open(path)? else { return Ok(None) };
-        let mut magic = Vec::new();
-        file::read_at(&file, 0, GZIP_MAGIC.len(), &mut magic).map_err(|error| file::context(&error, "read", path))?;
-        Ok(Some(if magic == GZIP_MAGIC {
+        let mut head = Vec::new();
+        file::read_at(&file, 0, MEMBER_HEAD_BYTES, &mut head).map_err(|error| file::context(&error, "read", path))?;
+        let is_gzip = head.starts_with(&GZIP_MAGIC);
+        let file = match packed::form(&head) {
+            Form::Gzip => file,
+            // The start of a packed one may be damaged so that it does not look like one.
+            Form::Unclear if !is_gzip && path.extension().is_none_or(|end| end != "gz" && end != "zst") => file,
+            Form::Packed | Form::Unclear => match Packed::open(file, path)? {
+                Ok(packed) => return Ok(Some(Self::Packed(Box::new(packed)))),
+                Err(file) => file,
+            },
+        };
+        Ok(Some(if is_gzip {
             Self::Gzip(Box::new(Gzip::new(file, path)))
         } else {
             Self::Plain { file, path: path.to_owned() }

@@ -42,7 +42,11 @@ impl LogDir {
         let mut files = Vec::new();
         for entry in std::fs::read_dir(path).map_err(|error| file::context(&error, "open log directory", path))? {
             let entry = entry.map_err(|error| file::context(&error, "list", path))?;
-            if entry.file_name().to_str().is_some_and(|name| name.ends_with(".seg") || name.ends_with(".seg.gz")) {
+            if entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| [".seg", ".seg.gz", ".seg.zst"].iter().any(|end| name.ends_with(end)))
+            {
                 files.push(entry.path());
             }
         }

@@ -10,11 +10,14 @@ pub mod journal;
 pub mod live;
 pub mod mark;
 pub mod merge;
+mod packed;
 mod pending;
 pub mod record;
 pub mod source;
 pub mod time;
 
+#[cfg(test)]
+mod packed_tests;
 #[cfg(test)]
 mod source_tests;
 #[cfg(any(test, fuzzing, feature = "testing"))]

@@ -5,7 +5,7 @@
 
 use crate::clock::anchor::RATE_ONE;
 use crate::clock::ticks;
-use crate::reader::archive::segment_number;
+use crate::reader::archive::{PACKED, segment_number};
 use crate::ring::waiting::waiting_records;
 use crate::segment::layout::{HEADER_BYTES, Header, Kind};
 use crate::segment::scan::{Item, Scanner, Tail};
@@ -43,8 +43,9 @@ pub(super) fn rebuild(live: &Path, names: &[String]) -> io::Result<Option<Contro
     for (file, slot) in files.into_iter().zip(&page.slots) {
         let Some(file) = file else { continue };
         let Some((header, end)) = look(file, segment_bytes)? else { continue };
-        let compressed = format!("{:08}.seg.gz", header.number);
-        let is_archived = first_archived.is_some_and(|first| header.number < first) || names.contains(&compressed);
+        let compressed = PACKED.map(|end| format!("{:08}.seg{end}", header.number));
+        let is_archived = first_archived.is_some_and(|first| header.number < first)
+            || compressed.iter().any(|name| names.contains(name));
         slot.seal(end);
         if is_archived {
             slot.free();

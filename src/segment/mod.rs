@@ -4,11 +4,13 @@
 //! * [`append`]: how the writer puts frames in and publishes them.
 //! * [`live`]: the segments that the writer fills, in shared memory.
 //! * [`protocol`]: in which order their words are stored and loaded; model-checked by loom.
+//! * [`packed`]: the same bytes, taken apart for compression.
 //! * [`scan`]: how any reader takes them out again, trusting nothing.
 
 pub mod append;
 pub mod layout;
 pub(crate) mod live;
+pub mod packed;
 pub(crate) mod protocol;
 pub mod salvage;
 pub mod scan;

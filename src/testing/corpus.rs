@@ -140,6 +140,11 @@ fn write_seeds() {
     write("canary", "near", b"TACO");
 }
 
+#[test]
+fn segment_pack_holds_for_its_corpus() {
+    replay("segment_pack", segment_pack);
+}
+
 proptest! {
     #[test]
     fn segment_scan_holds(ops in proptest::collection::vec(any::<u8>(), 0..400), window: u8) {
@@ -152,6 +157,17 @@ proptest! {
     #[test]
     fn segment_recover_holds(data in proptest::collection::vec(any::<u8>(), 0..60)) {
         segment_recover(&data);
+    }
+
+    #[test]
+    fn segment_pack_holds(
+        recipe in proptest::collection::vec(any::<u8>(), 0..400),
+        changes in proptest::collection::vec(any::<u8>(), 0..24),
+        damage in proptest::collection::vec(any::<u8>(), 0..12),
+        body in proptest::collection::vec(prop_oneof![0_u8..4, any::<u8>()], 0..60),
+    ) {
+        let part = |bytes: &[u8]| [&u16::try_from(bytes.len()).unwrap().to_le_bytes(), bytes].concat();
+        segment_pack(&[part(&recipe), part(&changes), part(&damage), body].concat());
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod format_spec;
 #[cfg(test)]
 pub(crate) mod fuse;
 mod record_decode;
+mod segment_pack;
 mod segment_recover;
 mod segment_scan;
 pub mod simulator;
@@ -25,6 +26,7 @@ pub use crate::view::testing::check_rotation_model;
 pub use control_page::control_page;
 pub use format_spec::format_spec;
 pub use record_decode::record_decode;
+pub use segment_pack::segment_pack;
 pub use segment_recover::segment_recover;
 pub use segment_scan::segment_scan;
 pub use simulator::simulator;

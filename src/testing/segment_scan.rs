@@ -35,7 +35,7 @@ pub fn segment_scan(data: &[u8]) {
 }
 
 /// Frames with bytes between them. Each instruction is a byte: its low half the kind, its high half a size.
-fn build(recipe: &[u8]) -> (Vec<u8>, Vec<u64>) {
+pub(super) fn build(recipe: &[u8]) -> (Vec<u8>, Vec<u64>) {
     let header = Header {
         process: [1; 16],
         number: 1,

@@ -4,7 +4,7 @@ use super::checkpoint::Mark;
 use super::intent::{Batch, IntentPage, Intents, Place};
 use super::names::{Label, Part};
 use super::rotation::{Facts, Listing, Op, Settings, Slot, Why, plan_rotation, plan_upkeep};
-use crate::compress;
+use crate::compress::{self, Codec};
 use crate::disk::{Disk, Identity, Stat};
 use std::io;
 
@@ -360,7 +360,7 @@ impl<D: Disk> ViewFiles<D> {
             if slot == Slot::default() {
                 if all { continue } else { break }
             }
-            all |= slot.plain.is_some() && slot.gz.is_some();
+            all |= slot.plain.is_some() && slot.is_compressed();
             listing.slots.insert(Label::Number(number), slot);
         }
         Ok(listing)
@@ -377,11 +377,12 @@ impl<D: Disk> ViewFiles<D> {
 
     fn slot(&self, disk: &D, label: Label) -> io::Result<Slot> {
         let facts = |stat: Stat| Facts { bytes: stat.bytes, mtime_ns: stat.mtime_ns };
-        let (plain, gz) = (Part::Plain(label).of(&self.base), Part::Gz(label).of(&self.base));
-        let mut slot =
-            Slot { plain: disk.stat_name(&plain)?.map(facts), gz: disk.stat_name(&gz)?.map(facts), is_copy: false };
-        if slot.plain.is_some() && slot.gz.is_some() {
-            slot.is_copy = compress::is_copy(disk, &gz, &plain)?;
+        let [plain, gz, zst] = [Part::Plain(label), Part::Gz(label), Part::Zst(label)].map(|part| part.of(&self.base));
+        let look = |name: &str| disk.stat_name(name).map(|stat| stat.map(facts));
+        let mut slot = Slot { plain: look(&plain)?, gz: look(&gz)?, zst: look(&zst)?, is_copy: false };
+        if slot.plain.is_some() {
+            slot.is_copy = (slot.gz.is_some() && compress::is_copy(disk, &gz, &plain)?)
+                || (slot.zst.is_some() && compress::is_copy(disk, &zst, &plain)?);
         }
         Ok(slot)
     }
@@ -423,7 +424,11 @@ impl<D: Disk> ViewFiles<D> {
                     if stat.bytes != bytes_in {
                         return Ok(false);
                     }
-                    match disk.rename(&Part::Temp.of(&self.base), &Part::Gz(label).of(&self.base)) {
+                    let compressed = match self.settings.compress {
+                        Some(Codec::Zstd(_)) => Part::Zst(label),
+                        _ => Part::Gz(label),
+                    };
+                    match disk.rename(&Part::Temp.of(&self.base), &compressed.of(&self.base)) {
                         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
                         renamed => renamed?,
                     }

@@ -1,6 +1,6 @@
 //! Slow work that a thread of low priority does: it only makes files aside; names are given by who sent it.
 
-use crate::compress::{self, Summary};
+use crate::compress::{self, Codec, Summary};
 use crate::disk::{Disk, Identity};
 use std::io;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct Compress<D: Disk> {
     pub(crate) identity: Identity,
     pub(crate) mtime_ns: i64,
     pub(crate) sink: D::File,
-    pub(crate) level: u32,
+    pub(crate) codec: Codec,
 }
 
 /// What became of a [`Job`].
@@ -41,7 +41,7 @@ impl<D: Disk> Job<D> {
     /// Does the work. The result goes back to [`ViewSet::finished`](super::ViewSet::finished).
     pub fn run(self) -> JobResult {
         let Self::Compress(job) = self;
-        let outcome = compress::gzip(&*job.disk, &job.source, &job.sink, job.level).and_then(|summary| {
+        let outcome = compress::compress(&*job.disk, &job.source, &job.sink, job.codec).and_then(|summary| {
             job.disk.set_mtime(&job.sink, job.mtime_ns)?;
             Ok(summary)
         });

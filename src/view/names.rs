@@ -8,6 +8,7 @@
 //! x.log.2.gz                        an older one; the higher the number, the older
 //! x.2026-11-20T10-00-00.log.gz      a backup with the time, in UTC, at which it was put away
 //! x.2026-11-20T10-00-00-1.log.gz    the next of the same second
+//! x.log.2.zst                       the same by zstd, where that is configured
 //! x.log.gz.tmp                      a compression in progress, or what a crash left of one
 //! ```
 
@@ -138,6 +139,17 @@ impl Label {
     }
 }
 
+/// A name without the suffix of a compressed backup, and what kind of backup it is.
+fn kind(name: &str) -> (&str, fn(Label) -> Part) {
+    if let Some(rest) = name.strip_suffix(".gz") {
+        (rest, Part::Gz)
+    } else if let Some(rest) = name.strip_suffix(".zst") {
+        (rest, Part::Zst)
+    } else {
+        (name, Part::Plain)
+    }
+}
+
 /// Whether a configured view may have this name.
 pub fn is_stem(name: &str) -> bool {
     stem(name) == name
@@ -150,8 +162,10 @@ pub enum Part {
     Active,
     /// A plain backup.
     Plain(Label),
-    /// A compressed backup.
+    /// A backup compressed by gzip.
     Gz(Label),
+    /// A backup compressed by zstd.
+    Zst(Label),
     /// A compression in progress.
     Temp,
 }
@@ -160,8 +174,22 @@ impl Part {
     /// Which backup it is.
     pub fn label(self) -> Option<Label> {
         match self {
-            Self::Plain(label) | Self::Gz(label) => Some(label),
+            Self::Plain(label) | Self::Gz(label) | Self::Zst(label) => Some(label),
             Self::Active | Self::Temp => None,
+        }
+    }
+
+    /// Whether it is a compressed backup.
+    pub fn is_compressed(self) -> bool {
+        matches!(self, Self::Gz(_) | Self::Zst(_))
+    }
+
+    /// The same kind of backup under another label.
+    pub fn relabelled(self, label: Label) -> Self {
+        match self {
+            Self::Gz(_) => Self::Gz(label),
+            Self::Zst(_) => Self::Zst(label),
+            _ => Self::Plain(label),
         }
     }
 
@@ -180,11 +208,11 @@ impl Part {
     /// Only the one spelling that [`Part::of`] prints is recognised: `x.log.01` belongs to somebody else.
     pub fn parse(base: &str, name: &str) -> Option<Self> {
         let Some(rest) = name.strip_prefix(base) else {
-            let (stem, gz) = name.strip_suffix(".gz").map_or((name, false), |name| (name, true));
+            let (stem, kind) = kind(name);
             let (stem, date) = undated(stem.strip_suffix(SUFFIX)?)?;
             let label = Label::Date(Reverse(date));
             let own = base.strip_suffix(SUFFIX) == Some(stem);
-            return own.then_some(if gz { Self::Gz(label) } else { Self::Plain(label) });
+            return own.then_some(kind(label));
         };
         match rest {
             "" => return Some(Self::Active),
@@ -192,13 +220,13 @@ impl Part {
             _ => {}
         }
         let rest = rest.strip_prefix('.')?;
-        let (digits, gz) = rest.strip_suffix(".gz").map_or((rest, false), |digits| (digits, true));
+        let (digits, kind) = kind(rest);
         if digits.is_empty() || digits.starts_with('0') || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
         let number: u32 = digits.parse().ok().filter(|number| *number <= NUMBER_MAX)?;
         let label = Label::Number(number);
-        Some(if gz { Self::Gz(label) } else { Self::Plain(label) })
+        Some(kind(label))
     }
 }
 
@@ -214,8 +242,10 @@ impl fmt::Display for Name<'_> {
             Part::Active => f.write_str(self.base),
             Part::Plain(Label::Number(number)) => write!(f, "{}.{number}", self.base),
             Part::Gz(Label::Number(number)) => write!(f, "{}.{number}.gz", self.base),
+            Part::Zst(Label::Number(number)) => write!(f, "{}.{number}.zst", self.base),
             Part::Plain(Label::Date(Reverse(date))) => write!(f, "{stem}.{date}{SUFFIX}"),
             Part::Gz(Label::Date(Reverse(date))) => write!(f, "{stem}.{date}{SUFFIX}.gz"),
+            Part::Zst(Label::Date(Reverse(date))) => write!(f, "{stem}.{date}{SUFFIX}.zst"),
             Part::Temp => write!(f, "{}.gz.tmp", self.base),
         }
     }
@@ -293,7 +323,7 @@ mod tests {
             number in 1..=NUMBER_MAX, second in 0..=SECOND_MAX, nth in any::<u16>(), base in "[a-z][a-z.0-9]{0,12}\\.log",
         ) {
             let (number, date) = (Label::Number(number), Label::Date(Reverse(Date { second, nth })));
-            for part in [Part::Active, Part::Plain(number), Part::Gz(number), Part::Plain(date), Part::Gz(date), Part::Temp] {
+            for part in [Part::Active, Part::Plain(number), Part::Gz(number), Part::Zst(number), Part::Plain(date), Part::Gz(date), Part::Zst(date), Part::Temp] {
                 prop_assert_eq!(Part::parse(&base, &part.of(&base)), Some(part));
                 let name = part.of(&base);
                 prop_assert_eq!(owner(&name), base.strip_suffix(SUFFIX));
@@ -302,7 +332,7 @@ mod tests {
 
         #[test]
         fn a_recognised_name_is_printed_back(
-            name in "x\\.log[.a-z0-9]{0,10}|x\\.20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]-[0-5][0-9]-[0-6][0-9](-[0-9]{1,2})?\\.log(\\.gz)?",
+            name in "x\\.log[.a-z0-9]{0,10}|x\\.20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]-[0-5][0-9]-[0-6][0-9](-[0-9]{1,2})?\\.log(\\.gz|\\.zst)?",
         ) {
             if let Some(part) = Part::parse("x.log", &name) {
                 prop_assert_eq!(part.of("x.log"), name);

@@ -211,7 +211,7 @@ fn each_day_has_its_file_by_a_simulated_clock() {
     const HOUR_NS: i64 = 3_600_000_000_000;
     let half_past_six = 6 * HOUR_NS + HOUR_NS / 2;
     let settings =
-        Settings { period: Some(Period::daily(half_past_six)), backups: 3, gzip_level: None, ..Settings::default() };
+        Settings { period: Some(Period::daily(half_past_six)), backups: 3, compress: None, ..Settings::default() };
     let disk = Arc::new(MemDisk::new());
     let mut set = ViewSet::open(Arc::clone(&disk), vec![0; 1 << 16], config(settings)).unwrap().0;
     let thread = Thread { name: "t".to_owned(), tid: 1 };

@@ -17,6 +17,7 @@
 //! somebody else made it: both are kept, as two backups.
 
 use super::names::{Date, Label, Part};
+use crate::compress::Codec;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -28,8 +29,8 @@ pub struct Settings {
     pub file_bytes_max: u64,
     /// Number of backups kept. 0: the full file is deleted. Default 5.
     pub backups: u32,
-    /// Compresses backups with this gzip level (1 to 9); `None` leaves them plain. Default level 3.
-    pub gzip_level: Option<u32>,
+    /// Compresses backups so; `None` leaves them plain. Default gzip at level 3.
+    pub compress: Option<Codec>,
     /// A backup stays plain for so long after its last line, so that followers can finish it. Default 5 s.
     pub compress_delay_ns: i64,
     /// Upper limit for all files of the view together, held before the disk is used: backups go until there is room
@@ -89,7 +90,7 @@ impl Default for Settings {
         Self {
             file_bytes_max: 10 << 20,
             backups: 5,
-            gzip_level: Some(crate::compress::LEVEL),
+            compress: Some(Codec::Gzip(crate::compress::LEVEL)),
             compress_delay_ns: 5_000_000_000,
             bytes_total_max: None,
             age_max_ns: None,
@@ -116,8 +117,14 @@ impl Settings {
         if self.backups > BACKUPS_MAX {
             return Err(format!("backups is {}; the most is {BACKUPS_MAX}", self.backups));
         }
-        if let Some(level) = self.gzip_level.filter(|level| !(1..=9).contains(level)) {
-            return Err(format!("gzip_level is {level}; it must be 1 to 9"));
+        match self.compress {
+            Some(Codec::Gzip(level)) if !(1..=9).contains(&level) => {
+                return Err(format!("gzip_level is {level}; it must be 1 to 9"));
+            }
+            Some(Codec::Zstd(level)) if !(1..=19).contains(&level) => {
+                return Err(format!("zstd_level is {level}; it must be 1 to 19"));
+            }
+            _ => {}
         }
         if let Some(total) = self.bytes_total_max.filter(|total| *total < self.file_bytes_max) {
             return Err(format!(
@@ -150,8 +157,17 @@ pub struct Slot {
     pub plain: Option<Facts>,
     /// `x.log.N.gz`.
     pub gz: Option<Facts>,
-    /// Both are there, and the compressed one is a true copy of the plain one.
+    /// `x.log.N.zst`.
+    pub zst: Option<Facts>,
+    /// A compressed one and the plain one are there, and that is a true copy of this.
     pub is_copy: bool,
+}
+
+impl Slot {
+    /// Whether a compressed one is there.
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.gz.is_some() || self.zst.is_some()
+    }
 }
 
 /// The files of one view.
@@ -216,8 +232,8 @@ impl Listing {
             if let Some(facts) = slot.plain.filter(|_| !slot.is_copy) {
                 all.push(Backup { part: Part::Plain(label), label, facts });
             }
-            if let Some(facts) = slot.gz {
-                all.push(Backup { part: Part::Gz(label), label, facts });
+            for (part, facts) in [(Part::Gz(label), slot.gz), (Part::Zst(label), slot.zst)] {
+                all.extend(facts.map(|facts| Backup { part, label, facts }));
             }
         }
         if !settings.dated {
@@ -272,8 +288,7 @@ pub fn plan_rotation(listing: &Listing, settings: &Settings, now_ns: i64) -> Vec
         if let Some(why) = giving_up {
             moves.push(Op::Unlink { part: backup.part, why });
         } else if let Some(target) = target.map(Label::Number).filter(|target| *target != backup.label) {
-            let to = if matches!(backup.part, Part::Gz(_)) { Part::Gz(target) } else { Part::Plain(target) };
-            moves.push(Op::Rename { from: backup.part, to });
+            moves.push(Op::Rename { from: backup.part, to: backup.part.relabelled(target) });
         }
     }
     ops.extend(moves.into_iter().rev());
@@ -316,10 +331,10 @@ pub fn plan_upkeep(listing: &Listing, settings: &Settings, compressing: bool, no
 
 /// The oldest backup that is plain and has been left alone for `compress_delay_ns`.
 pub fn compress_candidate(listing: &Listing, settings: &Settings, now_ns: i64) -> Option<Label> {
-    settings.gzip_level?;
+    settings.compress?;
     let ripe = |slot: &Slot| {
         let age = |facts: Facts| now_ns.saturating_sub(facts.mtime_ns);
-        slot.gz.is_none() && slot.plain.is_some_and(|facts| age(facts) >= settings.compress_delay_ns)
+        !slot.is_compressed() && slot.plain.is_some_and(|facts| age(facts) >= settings.compress_delay_ns)
     };
     listing.slots.iter().rev().find(|(_, slot)| ripe(slot)).map(|(&label, _)| label)
 }
@@ -419,7 +434,7 @@ mod tests {
         let three = listing(&[1, 2], &[3]);
         assert_eq!(compress_candidate(&three, &settings(5), wait - 1), None);
         assert_eq!(compress_candidate(&three, &settings(5), wait), Some(Label::Number(2)));
-        assert_eq!(compress_candidate(&three, &Settings { gzip_level: None, ..settings(5) }, wait), None);
+        assert_eq!(compress_candidate(&three, &Settings { compress: None, ..settings(5) }, wait), None);
     }
 
     fn date(second: i64, nth: u16) -> Label {

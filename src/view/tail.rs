@@ -38,7 +38,7 @@ impl<D: Disk> ViewFiles<D> {
     }
 
     fn mark_of_backup(&self, disk: &D, label: Label) -> io::Result<Mark> {
-        for part in [Part::Plain(label), Part::Gz(label)] {
+        for part in [Part::Plain(label), Part::Gz(label), Part::Zst(label)] {
             if let Some((bytes, crc)) = content(disk, self.base(), part)? {
                 return Ok(Mark::Backup { bytes, crc });
             }
@@ -55,7 +55,7 @@ impl<D: Disk> ViewFiles<D> {
         disk.list(&mut |name| parts.extend(Part::parse(self.base(), name)))?;
         parts.retain(|part| *part != Part::Temp);
         // The newest first; under one label the plain file is the newer.
-        parts.sort_by_key(|part| (part.label(), matches!(part, Part::Gz(_))));
+        parts.sort_by_key(|part| (part.label(), part.is_compressed()));
         let mut newer = Vec::new();
         let mut found = mark == Mark::Nothing;
         let mut cut = Cut::default();
@@ -79,8 +79,8 @@ impl<D: Disk> ViewFiles<D> {
             }
         }
         // None of ours is compressed behind the mark.
-        cut.lost = newer.iter().any(|part| matches!(part, Part::Gz(_)));
-        newer.retain(|part| !matches!(part, Part::Gz(_)));
+        cut.lost = newer.iter().any(|part| part.is_compressed());
+        newer.retain(|part| !part.is_compressed());
         if !found {
             let bytes: u64 = newer.iter().map(|part| length(disk, &part.of(self.base()))).sum::<io::Result<u64>>()?;
             return Ok(Cut { bytes: 0, lost: cut.lost || bytes > 0 });
@@ -101,7 +101,7 @@ impl<D: Disk> ViewFiles<D> {
                 let holds = length(disk, &name)? >= bytes && tail_crc(disk, &name, bytes)? == crc;
                 Ok(holds.then_some(Some(bytes)))
             }
-            (Mark::Backup { bytes, crc }, Part::Plain(_) | Part::Gz(_)) => {
+            (Mark::Backup { bytes, crc }, Part::Plain(_) | Part::Gz(_) | Part::Zst(_)) => {
                 Ok((content(disk, self.base(), part)? == Some((bytes, crc))).then_some(None))
             }
             _ => Ok(None),
@@ -134,5 +134,5 @@ fn content<D: Disk>(disk: &D, base: &str, part: Part) -> io::Result<Option<(u32,
     if disk.stat_name(&name)?.is_none() {
         return Ok(None);
     }
-    if matches!(part, Part::Gz(_)) { compress::trailer(disk, &name) } else { compress::sum(disk, &name).map(Some) }
+    if part.is_compressed() { compress::trailer(disk, &name) } else { compress::sum(disk, &name).map(Some) }
 }

@@ -101,7 +101,7 @@ pub fn check_rotation_model(data: &[u8]) -> Seen {
     let settings = Settings {
         file_bytes_max: FILE_BYTES_MAX,
         backups,
-        gzip_level: (first & 4 != 0).then_some(1),
+        compress: (first & 4 != 0).then_some(crate::compress::Codec::Gzip(1)),
         compress_delay_ns: 2 * STEP_NS,
         dated: first & 16 != 0,
         period: (first & 32 != 0).then_some(Period::every(25 * STEP_NS)),
@@ -413,7 +413,7 @@ impl Model {
         }
         let bytes: u64 = files.iter().map(|(_, bytes)| bytes).sum();
         if let Some(total) = self.rotation.bytes_total_max
-            && (complete || self.rotation.gzip_level.is_none())
+            && (complete || self.rotation.compress.is_none())
         {
             assert!(bytes <= total, "{base}: {bytes} bytes in {files:?}");
         }
@@ -447,7 +447,7 @@ impl Model {
                 assert!(part != Part::Temp, "a temporary file is left");
                 // Beside a compressed file that an outsider changed, the plain one stays.
                 let plain = matches!(part, Part::Plain(_)) && !self.meddled;
-                assert!(!plain || self.config.views.iter().any(|view| view.rotation.gzip_level.is_none()), "{name}");
+                assert!(!plain || self.config.views.iter().any(|view| view.rotation.compress.is_none()), "{name}");
             }
         }
         self.check(true);

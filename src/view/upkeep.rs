@@ -7,6 +7,7 @@ use super::names::{Label, Part, owner};
 use super::rotation::compress_candidate;
 use super::route::base;
 use super::set::ViewSet;
+use crate::compress::Codec;
 use crate::disk::Disk;
 use std::io;
 use std::sync::Arc;
@@ -105,8 +106,8 @@ impl<D: Disk, P: IntentPage> ViewSet<D, P> {
                 } else {
                     chosen = chosen.or(Some((index, label)));
                 }
-            } else if settings.gzip_level.is_some() {
-                let ripe = listing.slots.values().filter(|slot| slot.gz.is_none()).filter_map(|slot| slot.plain);
+            } else if settings.compress.is_some() {
+                let ripe = listing.slots.values().filter(|slot| !slot.is_compressed()).filter_map(|slot| slot.plain);
                 let ripe = ripe.map(|facts| facts.mtime_ns.saturating_add(settings.compress_delay_ns)).min();
                 next = next.min(ripe.unwrap_or(next).max(now_ns));
             }
@@ -154,7 +155,7 @@ impl<D: Disk, P: IntentPage> ViewSet<D, P> {
             identity: stat.identity,
             mtime_ns: stat.mtime_ns,
             sink,
-            level: view.files.settings().gzip_level.unwrap_or(crate::compress::LEVEL),
+            codec: view.files.settings().compress.unwrap_or(Codec::Gzip(crate::compress::LEVEL)),
         })))
     }
 

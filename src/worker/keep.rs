@@ -8,9 +8,11 @@
 
 use super::archive::segment_name;
 use super::feed::name_key;
+use super::pack;
 use super::slow;
 use crate::clock::instant::Instant;
 use crate::clock::ticks::unix_ns;
+use crate::compress::Codec;
 use crate::config::Config;
 use crate::disk::{Disk, read_small};
 use crate::reader::archive::segment_number;
@@ -51,7 +53,7 @@ struct Place {
 pub(super) struct Keeper<D: Disk> {
     journals: D,
     compress: bool,
-    level: u32,
+    codec: Codec,
     bytes_max: u64,
     /// Journals of dead processes that are kept.
     pub(super) journals_max: usize,
@@ -101,7 +103,7 @@ impl<D: Disk> Keeper<D> {
         Self {
             journals,
             compress: config.archive_compress,
-            level: config.gzip_level,
+            codec: config.codec(),
             bytes_max: config.archive_bytes_max,
             journals_max: JOURNALS_MAX,
             todo: VecDeque::new(),
@@ -137,7 +139,7 @@ impl<D: Disk> Keeper<D> {
         let Some(place) = self.todo.pop_front() else { return Ok(None) };
         match self.journals.folder(&place.process) {
             Ok(folder) => {
-                let segment = slow::Segment { folder, name: place.name.clone(), level: self.level };
+                let segment = slow::Segment { folder, name: place.name.clone(), codec: self.codec };
                 self.busy = Some(place);
                 Ok(Some(segment))
             }
@@ -417,9 +419,14 @@ fn too_many(mut segments: Vec<Segment>, needed: &Needed, ahead: u64, bytes_max: 
     going
 }
 
-/// How many records a segment holds: as its last frame says, or as many as can be found.
+/// How many records a segment holds: as the indices of its blocks say, or as many as can be found.
 fn count_records<D: Disk>(folder: &D, name: &str) -> io::Result<u64> {
     let file = folder.open_read(name)?;
+    if !name.ends_with(".seg")
+        && let Some(records) = pack::records(folder, &file)?
+    {
+        return Ok(records);
+    }
     let mut bytes = Vec::new();
     let reader = FileReader { disk: folder, file: &file, at: 0 };
     let read = if name.ends_with(".gz") {

@@ -27,6 +27,7 @@ pub(crate) mod cursor;
 pub(crate) mod feed;
 pub(crate) mod keep;
 pub(crate) mod names;
+mod pack;
 pub(crate) mod page;
 pub(crate) mod process;
 mod room;

@@ -1,6 +1,7 @@
 //! The thread that compresses, at the lowest priority, so that neither trading nor the worker waits for it.
 
-use crate::compress;
+use super::pack;
+use crate::compress::Codec;
 use crate::config::Mode;
 use crate::disk::Disk;
 use crate::view::{self, JobResult};
@@ -21,7 +22,7 @@ pub(super) struct Segment<D> {
     /// The folder of its process.
     pub(super) folder: D,
     pub(super) name: String,
-    pub(super) level: u32,
+    pub(super) codec: Codec,
 }
 
 /// What became of it.
@@ -88,14 +89,14 @@ impl<D: Disk> Job<D> {
 }
 
 impl<D: Disk> Segment<D> {
-    /// Makes `<name>.gz`, whole and synced before it has its name.
+    /// Makes `<name>.gz` or `<name>.zst`, packed, whole and synced before it has its name.
     fn compress(&self) -> io::Result<()> {
-        let packed = format!("{}.gz", self.name);
-        let make = || compress::gzip_aside(&self.folder, &self.name, &packed, self.level).map(drop);
+        let packed = format!("{}{}", self.name, self.codec.suffix());
+        let make = || pack::pack_aside(&self.folder, &self.name, &packed, self.codec).map(drop);
         match make() {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 // A crash came before the plain one was deleted; or the compressed one was spoilt since.
-                if !compress::is_copy(&self.folder, &packed, &self.name)? {
+                if !pack::is_copy(&self.folder, &packed, &self.name)? {
                     self.folder.unlink(&packed)?;
                     return make();
                 }

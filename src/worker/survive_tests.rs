@@ -50,7 +50,7 @@ impl Run {
         let settings = Settings {
             file_bytes_max: 400,
             backups: 3 + dice.below(4) as u32,
-            gzip_level: (dice.below(2) == 0).then_some(1),
+            compress: (dice.below(2) == 0).then_some(crate::compress::Codec::Gzip(1)),
             compress_delay_ns: 2 * STEP_NS,
             dated: dice.below(3) == 0,
             period: (dice.below(3) == 0).then_some(Period::every(25 * STEP_NS)),

@@ -92,7 +92,7 @@ pub(super) fn run(mut dice: Dice<'_>) -> Seen {
     let rotation = Settings {
         file_bytes_max,
         backups,
-        gzip_level: (settings & 4 != 0).then_some(1),
+        compress: (settings & 4 != 0).then_some(crate::compress::Codec::Gzip(1)),
         compress_delay_ns: 100 * MS as i64,
         dated: settings & 32 != 0,
         ..Settings::default()

@@ -1,0 +1,196 @@
+//! Packed segments in the archive: the same records as plain ones, and as many as are whole where they are damaged.
+
+use super::archive::Archive;
+use super::dir::LogDir;
+use super::follow::{Follower, Start, Until};
+use super::record::Body;
+use super::source::{Extent, Source as _};
+use super::testing::{JournalBuilder, SITE, payload};
+use crate::compress::Codec;
+use crate::segment::packed::{Chain, pack};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::ops::Range;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// More than two blocks of them.
+const RECORDS: u64 = 2_600;
+
+/// A segment with that many orders, with a kilobyte behind each that nobody asks for.
+fn segment() -> Vec<u8> {
+    let mut journal = JournalBuilder::new(1);
+    for n in 0..RECORDS {
+        let mut bytes = payload(n);
+        bytes.extend((0..125).flat_map(|place| (n ^ place).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()));
+        journal.record_of(SITE, (n % 4) as u16, n + 1, &bytes);
+    }
+    journal.roll();
+    journal.done.remove(0).1
+}
+
+/// What is read of a file: the numbers of the orders, and bytes of damage and where the first of them stand.
+fn read(path: &Path) -> (Vec<u64>, u64, Option<u64>) {
+    let dir = LogDir::files(vec![path.to_owned()]);
+    let mut follower = Follower::open(dir, Until::Now, Start::First).unwrap();
+    let (mut orders, mut stated) = (Vec::new(), 0);
+    while follower.advance() {
+        let record = follower.current().unwrap();
+        match record.body {
+            Body::Message { site, payload } => {
+                let mut text = String::new();
+                site.plan.message(payload, &mut text).unwrap();
+                orders.push(text.strip_prefix("order ").unwrap().parse().unwrap());
+            }
+            Body::Damage { bytes } => stated += bytes,
+            _ => panic!("neither an order nor damage"),
+        }
+    }
+    let tally = follower.about().next().unwrap().tally;
+    assert_eq!(stated, tally.damaged_bytes, "damage is counted and stated");
+    (orders, stated, tally.damaged_at.map(|at| at.offset))
+}
+
+/// The members of a packed file: where they are in the file, and what of the segment they hold.
+fn members(file: &[u8]) -> Vec<(Range<usize>, Range<u64>)> {
+    let root = TempDir::new().unwrap();
+    let path = root.path().join("file");
+    fs::write(&path, file).unwrap();
+    let chain = Chain::walk(&File::open(path).unwrap(), file.len() as u64).unwrap().unwrap();
+    assert!(chain.is_whole() && chain.spare.is_some());
+    let blocks = chain.blocks.iter().map(|link| {
+        let at = link.at as usize;
+        (at..at + link.index.member_bytes as usize, u64::from(link.index.raw_at)..link.index.raw_end())
+    });
+    blocks.collect()
+}
+
+fn all(ranges: &[Range<u64>]) -> Vec<u64> {
+    ranges.iter().cloned().flatten().collect()
+}
+
+fn codecs() -> Vec<(&'static str, Codec)> {
+    let mut codecs = vec![("gz", Codec::Gzip(3))];
+    if cfg!(feature = "zstd") {
+        codecs.push(("zst", Codec::Zstd(3)));
+    }
+    codecs
+}
+
+#[test]
+fn any_window_reads_the_bytes_of_the_segment() {
+    let (root, segment) = (TempDir::new().unwrap(), segment());
+    for (end, codec) in codecs() {
+        let path = root.path().join(format!("00000001.seg.{end}"));
+        fs::write(&path, pack(&segment, codec).unwrap()).unwrap();
+        assert_eq!(read(&path), (all(&[0..RECORDS]), 0, None), "{end}");
+        for window in [4096, 70_000, 1 << 20, 5 << 20] {
+            let mut archive = Archive::files(BTreeMap::from([(1, path.clone())]));
+            let mut bytes = Vec::new();
+            loop {
+                let mut part = Vec::new();
+                let extent = archive.read(1, bytes.len() as u64, window, &mut part).unwrap();
+                assert!(extent == Extent::End || part.len() == window, "{extent:?}");
+                bytes.append(&mut part);
+                if extent == Extent::End {
+                    break;
+                }
+            }
+            assert!(bytes == segment, "{end}, window {window}");
+            let mut again = Vec::new();
+            archive.read(1, 1_046_000, 4000, &mut again).unwrap();
+            assert_eq!(again, segment[1_046_000..1_050_000], "backwards, over the edge of a block");
+        }
+    }
+}
+
+#[test]
+fn damage_costs_the_block_it_is_in() {
+    let (root, segment) = (TempDir::new().unwrap(), segment());
+    for (end, codec) in codecs() {
+        let file = pack(&segment, codec).unwrap();
+        let path = root.path().join(format!("00000001.seg.{end}"));
+        let members = members(&file);
+        assert_eq!(members.len(), 3);
+        let whole = |raw: &Range<u64>| {
+            // Of a segment that ends there, what a reader makes.
+            let cut = root.path().join("00000001.seg");
+            let mut bytes = segment.clone();
+            bytes[raw.start as usize..raw.end as usize].fill(0);
+            let definitions = if raw.start == 0 { 2048 } else { 0 };
+            bytes[..definitions].copy_from_slice(&segment[..definitions]);
+            fs::write(&cut, &bytes).unwrap();
+            read(&cut).0
+        };
+        for (number, (at, raw)) in members.iter().enumerate() {
+            let mut wanted = whole(raw);
+            if raw.start == 0 {
+                // The records in the part that was kept for its definitions are gone with the block.
+                wanted.retain(|order| *order > 100);
+            }
+            // In the index, at its start, in its midst, in its last byte; and all of it.
+            let places = [at.start..at.start + 1, at.start + 40..at.start + 41, at.end - 1..at.end, at.clone()];
+            for place in places.into_iter().chain([at.start + at.len() / 2..at.start + at.len() / 2 + 1]) {
+                let mut damaged = file.clone();
+                damaged[place.clone()].iter_mut().for_each(|byte| *byte ^= 0x55);
+                fs::write(&path, &damaged).unwrap();
+                let (orders, bytes, from) = read(&path);
+                assert!(orders == wanted, "{end}: {place:?} of block {number}: {} of {}", orders.len(), wanted.len());
+                let from = from.unwrap();
+                assert!(raw.contains(&from) && from < raw.start + 4096, "{end}: block {number}: at {from}");
+                assert!(from + bytes == raw.end || bytes == raw.end - from, "{end}: block {number}: {bytes} bytes");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_that_was_cut_gives_the_blocks_that_are_left_and_says_so() {
+    let (root, segment) = (TempDir::new().unwrap(), segment());
+    let file = pack(&segment, Codec::Gzip(3)).unwrap();
+    let path = root.path().join("00000001.seg.gz");
+    let members = members(&file);
+    for (number, (at, raw)) in members.iter().enumerate() {
+        for end in [at.start, at.start + 30, at.end - 1] {
+            if end == 0 || (number == 0 && end < at.end - 1) {
+                continue;
+            }
+            fs::write(&path, &file[..end]).unwrap();
+            let (orders, bytes, _) = read(&path);
+            assert!(orders.iter().copied().eq(0..orders.len() as u64), "cut at {end}");
+            assert_eq!(orders.is_empty(), number == 0, "cut at {end}");
+            assert!(bytes > 0 || raw.is_empty(), "cut at {end}, and nothing says so");
+        }
+    }
+    // Without the spare alone nothing is missing.
+    fs::write(&path, &file[..members[2].0.end]).unwrap();
+    assert_eq!(read(&path), (all(&[0..RECORDS]), 0, None));
+}
+
+#[test]
+fn blocks_of_other_files_and_impossible_ones_are_passed_over() {
+    let (root, segment) = (TempDir::new().unwrap(), segment());
+    let file = pack(&segment, Codec::Gzip(3)).unwrap();
+    let path = root.path().join("00000001.seg.gz");
+    let members = members(&file);
+    let mut other = JournalBuilder::new(2);
+    (0..100).for_each(|n| other.record(0, n + 1, n));
+    let foreign = pack(&other.bytes, Codec::Gzip(3)).unwrap();
+    // A foreign member between, and the second block twice.
+    let second = &file[members[1].0.clone()];
+    let mixed = [&file[..members[1].0.start], &foreign, second, second, &file[members[2].0.start..]].concat();
+    fs::write(&path, mixed).unwrap();
+    assert_eq!(read(&path), (all(&[0..RECORDS]), 0, None));
+}
+
+#[cfg(not(feature = "zstd"))]
+#[test]
+fn without_the_feature_a_zstd_file_is_refused_clearly() {
+    use crate::segment::packed::testing::zstd_head;
+    let root = TempDir::new().unwrap();
+    let path = root.path().join("00000001.seg.zst");
+    fs::write(&path, zstd_head()).unwrap();
+    let error = Archive::files(BTreeMap::from([(1, path.clone())])).read(1, 0, 100, &mut Vec::new()).unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("feature `zstd`") && said.contains(path.to_str().unwrap()), "{said}");
+}
