@@ -29,6 +29,14 @@ impl Add<Duration> for Instant {
     }
 }
 
+/// Whether the calling thread runs a simulation: whole lives in a blink, in which what only costs time is left out.
+pub(crate) fn is_simulated() -> bool {
+    #[cfg(any(test, fuzzing, feature = "testing"))]
+    return simulated::now().is_some();
+    #[cfg(not(any(test, fuzzing, feature = "testing")))]
+    false
+}
+
 /// The clocks of a simulation, which belong to the thread that runs it.
 #[cfg(any(test, fuzzing, feature = "testing"))]
 pub(crate) mod simulated {

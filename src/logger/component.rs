@@ -74,7 +74,7 @@ pub fn component(name: &str) -> Component {
     if let Some(core) = global::current() {
         register::define_component(&core, info.number, &info.name);
         if let Ok(levels) = core.levels.read()
-            && !core.closed.load(Ordering::Acquire)
+            && !core.closing.is_closed()
         {
             info.set_level(levels.of(&info.name), core.config.reach());
         }
@@ -146,7 +146,7 @@ impl LogTo for Component {
 impl LogTo for Logger {
     fn takes(&self, site: &'static Site) -> bool {
         let target = site.info.target.unwrap_or(self.default_component().name());
-        !self.core().closed.load(Ordering::Acquire)
+        !self.core().closing.is_closed()
             // Whoever changes levels holds the lock for an instant; this call is then let through.
             && self.core().levels.try_read().map_or(true, |levels| {
                 Fate::of(site.info.level, levels.of(target), self.core().config.reach()) != Fate::Disabled

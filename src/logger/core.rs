@@ -1,5 +1,6 @@
 //! The shared state of one logger.
 
+use super::closing::Closing;
 use super::tenancy::Tenancy;
 use crate::clock::ticks;
 use crate::config::{Config, Overflow};
@@ -16,7 +17,7 @@ use crate::shm::table::Table;
 use crate::sys::fork::Home;
 use crate::writer::step::{Ground, Stamp};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -120,7 +121,9 @@ pub(crate) struct Core {
     pub(crate) coarse: AtomicU64,
     pub(crate) manual: Option<Arc<AtomicU64>>,
     pub(crate) stamp: Stamp,
-    pub(crate) closed: AtomicBool,
+    /// Whether it is closed, and the calls on the cold path: the writer does not end before them, so that what they drop
+    /// is stated in the log.
+    pub(crate) closing: Closing,
     /// Records lost behind the writer.
     pub(crate) lost: AtomicU64,
     /// The control page was made again, and the writer is to say in it who the process is.
@@ -130,8 +133,6 @@ pub(crate) struct Core {
     /// The writer shall drain what is there and end.
     pub(crate) writer_stop: AtomicBool,
     pub(crate) bell: Bell,
-    /// Calls on the cold path: the writer does not end before them, so that what they drop is stated in the log.
-    pub(crate) cold_calls: AtomicU64,
     /// Bits of the numbers of sites that the table defines.
     pub(crate) defined_sites: Box<[AtomicU64]>,
     pub(crate) defined_components: Box<[AtomicU64]>,
@@ -192,23 +193,9 @@ impl Core {
         self.config.overflow == Overflow::Block
     }
 
-    /// Begins a call on the cold path; `None` when the logger is closed, and nothing may be counted any more.
-    pub(crate) fn cold_call(&self) -> Option<ColdCall<'_>> {
-        self.cold_calls.fetch_add(1, Ordering::Relaxed);
-        let call = ColdCall(self);
-        // Pairs with the fence of who closes, between its flag and its look at the calls: one of the two sees the other.
-        fence(Ordering::SeqCst);
-        (!self.closed.load(Ordering::Relaxed)).then_some(call)
-    }
-
-    /// Whether a call is on the cold path. Asked after [`closed`](Self::closed) was set.
-    pub(crate) fn has_cold_calls(&self) -> bool {
-        self.cold_calls.load(Ordering::Acquire) != 0
-    }
-
     /// Counts a call that found no ring; the writer states it.
     pub(crate) fn drop_without_ring(&self) {
-        if let Some(_call) = self.cold_call() {
+        if let Some(_call) = self.closing.enter() {
             self.control.request.dropped_without_ring.fetch_add(1, Ordering::Release);
         }
     }
@@ -216,17 +203,6 @@ impl Core {
     /// Whether this process is a forked child of the one that started the logger.
     pub(crate) fn is_forked(&self) -> bool {
         !self.home.is_here()
-    }
-}
-
-/// A call on the cold path, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct ColdCall<'a>(&'a Core);
-
-impl Drop for ColdCall<'_> {
-    fn drop(&mut self) {
-        // SYNC POINT with the load in `has_cold_calls`: what the call counted is there.
-        self.0.cold_calls.fetch_sub(1, Ordering::Release);
     }
 }
 

@@ -170,7 +170,7 @@ pub(crate) fn record(lease: &Lease, site: &'static Site, payload: &dyn Payload) 
     let core = lease.core();
     let handle = lease.handle();
     let Some(header) = handle.header() else { return };
-    let Some(cold_call) = core.cold_call() else { return };
+    let Some(cold_call) = core.closing.enter() else { return };
     if handle.producer.is_busy() {
         handle.producer.drop_one(header, Cause::Reentrant);
         return;

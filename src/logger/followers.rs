@@ -7,7 +7,6 @@ use super::global;
 use crate::flight::Fate;
 use crate::level::{Level, LevelFilter};
 use std::panic::catch_unwind;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 /// One for each facade.
@@ -55,5 +54,5 @@ pub(crate) fn is_wanted(level: Level, target: &str) -> bool {
 }
 
 fn running() -> Option<Arc<Core>> {
-    global::current().filter(|core| !core.closed.load(Ordering::Acquire))
+    global::current().filter(|core| !core.closing.is_closed())
 }

@@ -73,7 +73,7 @@ impl Logger {
         if core.is_forked() {
             return Err(Error::new(Kind::Closed, format!("cannot {what} a logger of the parent process"), ""));
         }
-        if core.closed.load(Ordering::Acquire) {
+        if core.closing.is_closed() {
             return Err(Error::new(Kind::Closed, format!("cannot {what} a logger that is closed"), ""));
         }
         // `None` where no clock counts so far.
@@ -219,8 +219,6 @@ impl Guard {
             global::retire(&core);
             followers::tell();
         }
-        // Pairs with the fences in `Lease::take` and `Core::cold_call`.
-        std::sync::atomic::fence(Ordering::SeqCst);
         for ring in core.pool.rings() {
             ring.close();
         }
@@ -274,7 +272,7 @@ impl Guard {
         // Taken out, because it holds the core that holds it.
         let inline = core.inline.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let Some(mut inline) = inline {
-            while core.has_cold_calls() && !left(until).is_zero() {
+            while core.closing.has_calls() && !left(until).is_zero() {
                 std::thread::sleep(LOOK.min(left(until)));
             }
             let _errors = crate::sys::thread::FileSizeErrors::begin();

@@ -137,7 +137,7 @@ impl Lease {
         // A close that looked at the rings before this one was armed set its flag before that: one of the two sees the
         // other, so that no thread goes on filling a ring that nobody reads.
         fence(Ordering::SeqCst);
-        if lease.core.closed.load(Ordering::Acquire) {
+        if lease.core.closing.is_closed() {
             lease.handle().producer.close();
         }
         lease.announce();
@@ -158,7 +158,7 @@ impl Lease {
     /// Whether calls on this lease can still be recorded: not in a closed logger, nor on a ring whose memory was lost.
     fn is_live(&self) -> bool {
         let handle = self.handle();
-        handle.header().is_some() && !handle.producer.is_closed() && !self.core.closed.load(Ordering::Acquire)
+        handle.header().is_some() && !handle.producer.is_closed() && !self.core.closing.is_closed()
     }
 
     /// Tells the writer whose records follow.
@@ -218,7 +218,7 @@ impl Drop for Lease {
         }
         let producer = &self.handle().producer;
         if producer.is_closed()
-            && !self.core.closed.load(Ordering::Acquire)
+            && !self.core.closing.is_closed()
             && let Some(ring) = self.core.pool.ring(usize::from(self.number))
         {
             // Closed by itself, because its words were wrong.

@@ -5,6 +5,7 @@
 //! * [`lease`]: the ring that a thread holds.
 //! * [`global`]: the one that calls without `logger:` reach.
 //! * [`register`]: call sites, components and levels.
+//! * [`closing`]: that the end waits for the calls on the cold path.
 //! * [`component`]: handles for targets that are not known when the program is compiled.
 //! * [`start`](mod@start): from a configuration to running threads.
 //! * [`tenancy`]: that all who use a directory render the same views.
@@ -12,6 +13,7 @@
 //! * [`guard`]: flush, sync, close.
 //! * [`watch`]: whether somebody takes what was logged.
 
+pub(crate) mod closing;
 pub(crate) mod component;
 pub(crate) mod core;
 pub(crate) mod emit;

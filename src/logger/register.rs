@@ -13,7 +13,6 @@ use crate::value::Types;
 use crate::writer::definitions::DYNAMIC_TARGET;
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
 
 /// Of the table's bytes, one in so many is kept for components: a record can carry its site's definition, but not that of its component.
 const COMPONENTS_SHARE: usize = 8;
@@ -59,7 +58,7 @@ pub(crate) fn site(
     let defined = define_site(core, &numbered);
     // Whoever changes levels holds the lock for an instant; this call is then let through unasked, and the next asks.
     let Ok(levels) = core.levels.try_read() else { return Registered::Inline(SITE_INLINE) };
-    let closed = core.closed.load(Ordering::Acquire);
+    let closed = core.closing.is_closed();
     let fates =
         if closed { [Fate::Disabled; 2] } else { [fate(core, &levels, site), fate_at(core, &levels, site, target)] };
     let [of_site, of_call] = fates;
@@ -83,7 +82,7 @@ pub(crate) fn is_wanted(site: &'static Site) -> bool {
     };
     // Whoever changes levels holds the lock for an instant; the call then finds out later.
     let Ok(levels) = core.levels.try_read() else { return true };
-    let wanted = !core.closed.load(Ordering::Acquire) && fate(&core, &levels, site) != Fate::Disabled;
+    let wanted = !core.closing.is_closed() && fate(&core, &levels, site) != Fate::Disabled;
     if !wanted && global::is_global(&core) {
         site.disable();
     }
@@ -205,7 +204,7 @@ pub(crate) fn adopt_all(core: &Core) {
 /// Disables everything: the global logger closes.
 pub(crate) fn disable_all(core: &Core) {
     let _levels = core.levels.write().unwrap_or_else(PoisonError::into_inner);
-    core.closed.store(true, Ordering::Release);
+    core.closing.close();
     if global::is_global(core) {
         callsite::for_each(|numbered| {
             if numbered.own {
@@ -271,7 +270,7 @@ pub(crate) fn set_levels(core: &Core, change: impl FnOnce(&mut Levels)) {
 fn replace_levels(core: &Core, change: impl FnOnce(&mut Levels)) -> bool {
     let mut levels = core.levels.write().unwrap_or_else(PoisonError::into_inner);
     change(&mut levels);
-    if core.closed.load(Ordering::Acquire) || !global::is_global(core) {
+    if core.closing.is_closed() || !global::is_global(core) {
         return false;
     }
     callsite::for_each(|numbered| {

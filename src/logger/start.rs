@@ -1,5 +1,6 @@
 //! From a configuration to running threads, and the one global logger.
 
+use super::closing::Closing;
 use super::core::{Bell, Core, Stepped, bits};
 use super::guard::{Guard, Logger, Threads};
 use super::tenancy::Tenancy;
@@ -501,12 +502,11 @@ fn build(
         coarse: AtomicU64::new(ticks::now()),
         manual: time.manual,
         stamp: time.stamp,
-        closed: AtomicBool::new(false),
+        closing: Closing::default(),
         lost: AtomicU64::new(0),
         is_unnamed: AtomicBool::new(false),
         writer_stop: AtomicBool::new(false),
         abandon: AtomicBool::new(false),
-        cold_calls: AtomicU64::new(0),
         bell: Bell::default(),
         defined_sites: bits(SITES_MAX as usize),
         defined_components: bits(component::COMPONENTS_MAX + 1),

@@ -45,10 +45,34 @@ mod life {
     pub(super) const RETIRED: u32 = 4;
 }
 
+/// Places of a chunk.
+const CHUNK: usize = 64;
+
+/// The places of all rings that there can be, made in chunks as they are asked for: most processes have a handful.
+#[derive(Debug)]
+struct Places(Box<[OnceLock<Box<[Place]>>]>);
+
+impl Places {
+    fn none() -> Self {
+        Self((0..RINGS_MAX / CHUNK).map(|_| OnceLock::new()).collect())
+    }
+
+    /// The place with this number, as long as there has been a [`make`](Self::make) for it.
+    fn get(&self, number: usize) -> Option<&Place> {
+        self.0.get(number / CHUNK)?.get()?.get(number % CHUNK)
+    }
+
+    /// The same, made if need be; `None` beyond the last.
+    fn make(&self, number: usize) -> Option<&Place> {
+        let chunk = self.0.get(number / CHUNK)?;
+        chunk.get_or_init(|| (0..CHUNK).map(|_| Place::default()).collect()).get(number % CHUNK)
+    }
+}
+
 /// All rings, and those that no thread has.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    places: Box<[Place]>,
+    places: Places,
     made: AtomicU32,
     free: ArrayQueue<u16>,
     making: Mutex<()>,
@@ -63,7 +87,7 @@ impl Pool {
     /// An empty pool of rings of `ring_bytes`.
     pub(crate) fn new(ring_bytes: usize) -> Self {
         Self {
-            places: (0..RINGS_MAX).map(|_| Place::default()).collect(),
+            places: Places::none(),
             made: AtomicU32::new(0),
             free: ArrayQueue::new(RINGS_MAX),
             making: Mutex::new(()),
@@ -77,8 +101,8 @@ impl Pool {
     pub(crate) fn adopt(rings: Vec<Option<Ring>>) -> Self {
         let pool = Self::new(0);
         let made = rings.len().min(RINGS_MAX);
-        for (place, ring) in pool.places.iter().zip(rings) {
-            if let Some(ring) = ring {
+        for (number, ring) in rings.into_iter().take(made).enumerate() {
+            if let (Some(place), Some(ring)) = (pool.places.make(number), ring) {
                 let _ = place.ring.set(ring);
             }
         }
@@ -97,7 +121,7 @@ impl Pool {
         let _one_at_a_time = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         let made = self.made.load(Ordering::Acquire);
         let number = u16::try_from(made).unwrap_or(u16::MAX);
-        let place = self.places.get(usize::from(number)).ok_or_else(|| {
+        let place = self.places.make(usize::from(number)).ok_or_else(|| {
             io::Error::other(format!("{RINGS_MAX} threads have rings already; no more can log at the same time"))
         })?;
         let mut bytes = self.ring_bytes;
@@ -174,7 +198,8 @@ impl Pool {
 
     /// Gives up the memory of rings that are settled.
     pub(crate) fn retire(&self, memory: &LiveMemory) {
-        for (number, place) in self.places.iter().take(self.made()).enumerate() {
+        for number in 0..self.made() {
+            let Some(place) = self.places.get(number) else { continue };
             let retired = || {
                 let (from, to) = (life::SETTLED, life::RETIRED);
                 place.life.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()

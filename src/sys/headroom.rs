@@ -4,6 +4,7 @@
 //! room and the group's are asked before anything is allocated. A group's limit holds for all groups within it, so each
 //! is asked up to the top of what can be seen; what lies above a container's own root cannot be.
 
+use crate::clock::instant::is_simulated;
 use std::ffi::CString;
 use std::fs;
 use std::io;
@@ -37,9 +38,7 @@ pub(crate) fn file_system_bytes(path: &Path) -> io::Result<u64> {
 /// Bytes that may be taken of what the tightest memory control group around this process has left; all there are without
 /// a limit.
 pub(crate) fn control_group_bytes() -> u64 {
-    // A simulation runs whole lives in a blink, and asking takes longer than all else that happens in them.
-    #[cfg(any(test, fuzzing, feature = "testing"))]
-    if crate::clock::instant::simulated::now().is_some() {
+    if is_simulated() {
         return u64::MAX;
     }
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();

@@ -4,6 +4,7 @@
 //! What is mapped of a file stands in the table of [`fault`](super::fault) and can be lost: others may truncate the file.
 
 use super::fault::{Registered, Shape, register};
+use crate::clock::instant::is_simulated;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -119,6 +120,9 @@ impl Mapping {
 
     /// Makes every page present and writable, so that no later store faults. Contents stay as they are.
     pub(crate) fn populate(&self) {
+        if is_simulated() {
+            return;
+        }
         #[cfg(target_os = "linux")]
         {
             // SAFETY: the range is exactly this mapping; populating changes no contents.
@@ -185,7 +189,7 @@ impl Mapping {
     /// Asks the kernel to keep the pages in memory; `false` when the limit on locked memory forbids it.
     pub(crate) fn lock(&self) -> bool {
         // SAFETY: locking a mapped range has no effect on its contents.
-        unsafe { libc::mlock(self.base.as_ptr().cast(), self.bytes) == 0 }
+        is_simulated() || unsafe { libc::mlock(self.base.as_ptr().cast(), self.bytes) == 0 }
     }
 }
 

@@ -491,9 +491,19 @@ impl<D: Disk> ViewFiles<D> {
 
     /// Whether the file of the last checkpoint's mark may soon be one backup too many.
     pub(crate) fn needs_checkpoint(&self) -> bool {
+        self.rotated > 0 && (u64::from(self.rotated) + 1) * 2 >= self.backups_max()
+    }
+
+    /// Backups that are kept.
+    fn backups_max(&self) -> u64 {
         let by_bytes = self.settings.bytes_total_max.map_or(u64::MAX, |max| max / self.settings.file_bytes_max.max(1));
-        let backups = u64::from(self.settings.backups).min(by_bytes);
-        self.rotated > 0 && (u64::from(self.rotated) + 1) * 2 >= backups
+        u64::from(self.settings.backups).min(by_bytes)
+    }
+
+    /// Bytes that may be appended between two looks at [`needs_checkpoint`](Self::needs_checkpoint): half of the backups, so
+    /// that the file of the mark is still there behind them.
+    pub(crate) fn batch_bytes_max(&self) -> u64 {
+        self.settings.file_bytes_max.saturating_mul((self.backups_max() / 2).max(1))
     }
 }
 

@@ -128,6 +128,11 @@ impl<D: Disk> View<D> {
         let chunks = 2 * (self.pending.len() / file_bytes) + 4;
         self.pending.len() + chunks * (ENTRY_BYTES + self.stem.len())
     }
+
+    /// Whether one more line could make so many backups that the file of the last checkpoint's mark is not kept.
+    fn is_crowded(&self) -> bool {
+        self.pending.len() as u64 >= self.files.batch_bytes_max()
+    }
 }
 
 pub(super) struct Current {
@@ -161,6 +166,8 @@ pub struct ViewSet<D: Disk, P: IntentPage> {
     pub(super) current: Option<Current>,
     pub(super) cursor: Cursor,
     pending_cost: usize,
+    /// A view has pending lines for so many files that they must be written before there are more.
+    crowded: bool,
     blocked: Backoff,
     error: String,
     /// What blocks is that there is no room.
@@ -200,6 +207,7 @@ impl<D: Disk, P: IntentPage> ViewSet<D, P> {
             current: None,
             cursor: Cursor::default(),
             pending_cost: 0,
+            crowded: false,
             blocked: Backoff::default(),
             error: String::new(),
             full: false,
@@ -343,7 +351,7 @@ impl<D: Disk, P: IntentPage> ViewSet<D, P> {
 
     fn push_to(&mut self, record: &RecordRef<'_>, only: Option<usize>) -> Push {
         let cost_max = self.cost_max();
-        if self.pending_cost > cost_max / 2 {
+        if self.pending_cost > cost_max / 2 || self.crowded {
             return Push::Full;
         }
         let route = self.route(record.target);
@@ -356,6 +364,7 @@ impl<D: Disk, P: IntentPage> ViewSet<D, P> {
             }
         }
         if self.pending_cost <= cost_max {
+            self.crowded = self.rendered.iter().filter_map(|(index, ..)| self.views.get(*index)).any(View::is_crowded);
             self.lines += self.rendered.len() as u64;
             return Push::Taken;
         }
@@ -386,6 +395,7 @@ impl<D: Disk, P: IntentPage> ViewSet<D, P> {
 
     /// Forgets a view's pending lines.
     fn clear_pending(&mut self, index: usize) {
+        self.crowded = false;
         if let Some(view) = self.views.get_mut(index) {
             view.pending.clear();
         }

@@ -61,7 +61,7 @@ pub(crate) fn run(core: &Core, mut writer: Writer, pin: Option<usize>, cores: &[
         let done = step(core, &mut writer);
         // Calls first: what they dropped is there when they are not.
         let drained = stop
-            && !core.has_cold_calls()
+            && !core.closing.has_calls()
             && writer.is_drained(core.ground())
             && writer.summarise_all(core.ground(), core.now())
             && writer.end_flight(core.ground());

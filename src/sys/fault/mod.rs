@@ -7,12 +7,13 @@
 //!
 //! A thread that has SIGBUS blocked is killed by the kernel when it faults; nobody can help it.
 
+mod entry;
 mod ranges;
 
 pub(crate) use ranges::{Registered, Shape, register};
 
 use super::map::page_bytes;
-use ranges::Patch;
+use entry::Patch;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;

@@ -2,12 +2,14 @@
 //!
 //! Threads that log, writers, and workers with archive, views, retention and election are the real code, stepped one at
 //! a time; time stands still between the steps. The disk fails, fills up or ends the process at any operation, recovery's
-//! included; processes are killed between steps, stand still, or end well; outsiders delete, rename and cut files.
+//! included; processes are killed between steps, stand still, or end well; outsiders delete, rename and cut files. In one
+//! run of four some processes have no worker: collectors come, work for all of them, are killed, and end.
 //! After each death, and at the end:
 //!
 //! * each record that was taken is in the view once, in the order of its thread, whole; times go back on marked lines only;
 //! * after a loss of power, what was told to be synced is there; of the rest nothing is twice, or anything else than it was;
 //! * at the end, on a disk that is well again, none is missing, and each drop is stated;
+//! * at the end, what the journals have the view has too, where no power was lost;
 //! * `called = written + left out + dropped`; what sampling left out stands in summaries, to the last record; the archive is whole, and nothing is left in shared memory;
 //! * files are no larger, and no more, than they may be.
 //!
@@ -47,7 +49,7 @@ pub fn simulator(data: &[u8]) {
 /// next is growing, and `waiting` records are in its ring only.
 pub(super) fn with_the_dead(waiting: u32, look: impl FnOnce(&Path, &Path)) {
     let place = process::Place::new(crate::view::ViewConfig::default(), world::BEGIN_NS);
-    let mut dead = process::Alive::start(&place, 1);
+    let mut dead = process::Alive::start(&place, 1, false);
     dead.begin_thread(0);
     for n in 0..100 {
         dead.log(0, n, 800, None);
@@ -82,6 +84,8 @@ mod tests {
         sum.kills_within += run.kills_within;
         sum.closed += run.closed;
         sum.deeds += run.deeds;
+        sum.collected += run.collected;
+        sum.collectors += run.collectors;
         sum.ops += run.ops;
     }
 
@@ -108,7 +112,9 @@ mod tests {
             .min(seen.kills)
             .min(seen.kills_within)
             .min(seen.closed)
-            .min(seen.deeds);
+            .min(seen.deeds)
+            .min(seen.collected)
+            .min(seen.collectors);
         assert!(count < 50 || tried > 0, "{seen:?}");
     }
 

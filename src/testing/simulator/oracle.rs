@@ -1,7 +1,10 @@
 //! What must be found in the files: each record that was taken, once, in the order of its thread.
 
+use crate::reader::dir::LogDir;
+use crate::reader::follow::{Follower, Start, Until};
+use crate::reader::record::Body;
 use crate::view::names::Part;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 
@@ -148,6 +151,22 @@ pub(super) fn renamed(logs: &Path) -> Vec<(u64, u32, u32)> {
     records
 }
 
+/// The records that the journals have: thread and number.
+pub(super) fn archived(logs: &Path) -> BTreeSet<(u32, u32)> {
+    let mut follower = Follower::open(LogDir::open(logs).unwrap(), Until::Now, Start::First).unwrap();
+    let mut records = BTreeSet::new();
+    while follower.advance() {
+        let Some(Body::Message { site, payload }) = follower.current().map(|record| record.body) else { continue };
+        let mut message = String::new();
+        let _ = site.plan.message(payload, &mut message);
+        let mut numbers = message.trim_start_matches('<').split(' ').map_while(|part| part.parse().ok());
+        if let (Some(thread), Some(n)) = (numbers.next(), numbers.next()) {
+            records.insert((thread, n));
+        }
+    }
+    records
+}
+
 fn head(line: Option<&str>) -> &str {
     line.and_then(|line| line.split_once(" x")).map_or("", |(head, _)| head)
 }
@@ -235,6 +254,13 @@ impl Found {
         assert!(holes <= mercy.records, "{holes} records are missing, {} may be", mercy.records);
         let exact = complete && !mercy.oldest && mercy.records == 0;
         self.check_sampling(threads, exact);
+    }
+
+    /// What the journals have stands in the lines.
+    pub(super) fn check_archived(&self, archived: &BTreeSet<(u32, u32)>) {
+        let lines: BTreeSet<(u32, u32)> = self.lines.iter().map(|line| (line.thread, line.n)).collect();
+        let missing: Vec<_> = archived.difference(&lines).take(5).collect();
+        assert!(missing.is_empty(), "in a journal, and not in the view: {missing:?}, of {}", archived.len());
     }
 
     /// What is not in the lines is in the summaries, of each process and key; `exact`: by now, to the last record.

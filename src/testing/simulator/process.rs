@@ -5,12 +5,13 @@ use crate::callsite::Site;
 use crate::clock::anchor::{Anchors, RATE_ONE};
 use crate::clock::instant::simulated;
 use crate::clock::{Clock, ManualClock};
-use crate::config::{Config, Identity, Mode, Sampling, Sync};
+use crate::config::{self, Config, Identity, Mode, Sampling, Sync};
 use crate::logger::component::LogTo;
 use crate::logger::core::{Core, Wishes};
 use crate::logger::emit::{Erased, record};
 use crate::logger::lease::Lease;
 use crate::logger::start::make;
+use crate::recovery;
 use crate::ring::protocol::Consumed;
 use crate::shm::control::state;
 use crate::shm::directory::{Directory, JOURNAL};
@@ -20,10 +21,12 @@ use crate::value::Args;
 use crate::view::intent::PAGE_BYTES_MIN;
 use crate::view::{Config as ViewsConfig, ViewConfig};
 use crate::worker::Worker;
+use crate::worker::process::Attached;
 use crate::writer::journal::Origin;
 use crate::writer::step::{Pace, Stamp, Writer};
 use crate::{error, info};
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -112,6 +115,11 @@ impl Place {
         entries.filter_map(|entry| entry.file_name().to_str()?.strip_prefix("process-")?.parse().ok()).collect()
     }
 
+    /// As of a process whose worker is a collector, or not.
+    fn config_of(&self, external: bool) -> Config {
+        self.config().worker(if external { config::Worker::External } else { config::Worker::Thread })
+    }
+
     fn config(&self) -> Config {
         let mut config = Config::new(self.logs())
             .shm_dir(&self.dir)
@@ -157,7 +165,8 @@ pub(super) struct Alive {
     pub(super) number: u32,
     pub(super) core: Arc<Core>,
     writer: Writer,
-    worker: Worker<SimDisk>,
+    /// Absent where a collector does its work.
+    worker: Option<Worker<SimDisk>>,
     /// Its worker came to the end of a step.
     pub(super) has_worked: bool,
     /// With their numbers.
@@ -165,8 +174,9 @@ pub(super) struct Alive {
 }
 
 impl Alive {
-    /// Starts process `number`. What [`start`](crate::start) does, but for threads, terms and cores.
-    pub(super) fn start(place: &Place, number: u32) -> Self {
+    /// Starts process `number`. What [`start`](crate::start) does, but for threads, terms and cores. `external`: a collector
+    /// does the worker's work.
+    pub(super) fn start(place: &Place, number: u32, external: bool) -> Self {
         place.prepare();
         let path = place.logs();
         let process = format!("process-{number:03}");
@@ -176,7 +186,7 @@ impl Alive {
         identity[..4].copy_from_slice(&number.to_le_bytes());
         let hold = Arc::new(Hold::take(&folder).unwrap().expect("nobody has it"));
         let directory = Directory { path: path.clone(), id: ID.to_owned(), process, folder, hold, identity };
-        let config = place.config();
+        let config = place.config_of(external);
         let (core, made) = make(&config, &directory, Vec::new()).unwrap();
         let live = core.memory.folder().expect("/dev/shm has room").to_path_buf();
         directory.point_to(&live).unwrap();
@@ -195,7 +205,7 @@ impl Alive {
         };
         let anchors = Anchors::new(now, i64::try_from(now).unwrap(), RATE_ONE);
         let writer = Writer::new(origin, 0, anchors, pace).with_sampling_of(made);
-        let worker = Self::worker(place, &core, &live);
+        let worker = (!external).then(|| Self::worker(place, &core, &live));
         Self { number, core, writer, worker, has_worked: false, producers: Vec::new() }
     }
 
@@ -252,8 +262,20 @@ impl Alive {
     }
 
     pub(super) fn work(&mut self, sync: bool) {
-        self.worker.step(Wishes { sync, stop: false });
-        self.has_worked = true;
+        if let Some(worker) = &mut self.worker {
+            worker.step(Wishes { sync, stop: false });
+            self.has_worked = true;
+        }
+    }
+
+    /// Whether nothing keeps its worker from its work, and all of it is done.
+    pub(super) fn is_done(&self) -> bool {
+        self.worker.as_ref().is_none_or(|worker| worker.trouble().is_none() && worker.is_done())
+    }
+
+    /// Whether a collector is to do its worker's work.
+    pub(super) fn is_external(&self) -> bool {
+        self.worker.is_none()
     }
 
     /// Asks for a rotation of the views.
@@ -268,7 +290,7 @@ impl Alive {
 
     /// No call is taken any more.
     pub(super) fn close(&mut self) {
-        self.core.closed.store(true, Ordering::Release);
+        self.core.closing.close();
         self.core.pool.rings().for_each(crate::ring::memory::Ring::close);
         self.producers.clear();
     }
@@ -284,14 +306,22 @@ impl Alive {
         ended
     }
 
-    /// A step of the worker's end; whether it was the last.
+    /// A step of the worker's end; whether it was the last. Of a collector that is the one which says that all is rendered.
     pub(super) fn finish_worker(&mut self) -> bool {
-        self.worker.finish()
+        let words = &self.core.control;
+        let is_rendered =
+            || words.worker.rendered.load(Ordering::Acquire) >= words.writer.watermark.load(Ordering::Acquire);
+        self.worker.as_mut().map_or_else(is_rendered, Worker::finish)
     }
 
     /// Leaves, all of it being on disk.
     pub(super) fn leave(self) {
         self.core.control.identity.state.store(state::CLOSED, Ordering::Release);
+        if self.worker.is_none() {
+            // The collector removes the folder, or who recovers.
+            self.core.memory.unlock();
+            return;
+        }
         self.core.memory.remove().unwrap();
         journal::forget_live_at(&self.core.journal_folder);
         self.core.leave();
@@ -310,5 +340,41 @@ impl Alive {
         let words = &self.core.control.writer;
         let load = |word: &AtomicU64| word.load(Ordering::Relaxed);
         (load(&words.written), words.sampled_out.iter().map(load).sum(), load(&words.dropped))
+    }
+}
+
+/// A worker of its own, for the processes that have none.
+pub(super) struct Collector(Worker<SimDisk>);
+
+impl Collector {
+    /// What [`collect`](crate::collect) does, but for terms and for the lock by which there is only one.
+    pub(super) fn start(place: &Place) -> io::Result<Self> {
+        let config = place.config_of(true).mode(Mode::Synchronous);
+        let disk = SimDisk::open(&place.logs(), &place.weather)?;
+        let mut worker = Worker::on(disk, &config, &place.logs(), Some(&place.shared()), None)?;
+        worker.keep_journals(place.journals_max);
+        Ok(Self(worker))
+    }
+
+    /// Looks who is there, and does a step.
+    pub(super) fn work(&mut self, place: &Place) {
+        for live in recovery::live_folders(&place.logs(), Some(&place.shared())).folders {
+            if live.file_name().is_some_and(|name| self.0.tends(name)) {
+                continue;
+            }
+            if let Ok(Some(process)) = Attached::to(&live) {
+                let first = process.archived();
+                // What fails is tried again with the next step.
+                let _ = self.0.tend(Arc::new(process), first, String::new());
+            }
+        }
+        self.0.release_dead();
+        self.0.step(Wishes::default());
+    }
+
+    /// A step of its end, at which processes may go on; whether it was the last.
+    pub(super) fn finish(&mut self) -> bool {
+        self.0.release_dead();
+        self.0.finish()
     }
 }
