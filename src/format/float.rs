@@ -15,14 +15,20 @@ pub(super) trait Float:
     /// Decimals of so many digits all differ as floats. Only beyond them can a float lie halfway between its two
     /// shortest decimals, of which std takes the greater and `zmij` the even one.
     const DIGITS: usize;
+    /// All whole numbers below this one are floats of the type, and none of them has a shorter neighbour.
+    const WHOLE: u64 = 1 << Self::MANTISSA_BITS;
+    /// Bits of the mantissa.
+    const MANTISSA_BITS: u32;
 }
 
 impl Float for f32 {
     const DIGITS: usize = Self::DIGITS as usize;
+    const MANTISSA_BITS: u32 = Self::MANTISSA_DIGITS;
 }
 
 impl Float for f64 {
     const DIGITS: usize = Self::DIGITS as usize;
+    const MANTISSA_BITS: u32 = Self::MANTISSA_DIGITS;
 }
 
 /// Renders a float; sign and padding stand around its digits.
@@ -86,9 +92,8 @@ fn may_be_halfway(value: f64) -> bool {
 #[inline]
 pub(super) fn push_float<F: Float>(value: F, out: &mut Vec<u8>) {
     let wide: f64 = value.into();
-    // Floats up to here that are whole have all their digits before the point.
     let whole = wide as i64;
-    if whole as f64 == wide && whole.unsigned_abs() < 1 << 53 && (whole != 0 || wide.is_sign_positive()) {
+    if whole as f64 == wide && whole.unsigned_abs() < F::WHOLE && (whole != 0 || wide.is_sign_positive()) {
         return push_i64(whole, out);
     }
     if wide.is_finite()
