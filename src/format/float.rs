@@ -66,8 +66,8 @@ fn shortest<F: Float>(value: F, display: bool, buffer: &mut zmij::Buffer) -> Opt
     let digits = buffer.format_finite(value);
     let digits = digits.strip_prefix('-').unwrap_or(digits);
     // `Display` never has an exponent, and `Debug` has one earlier.
-    let plain = (1e-4..1e15).contains(&wide.abs())
-        || (!digits.contains('e') && (display || wide == 0.0 || wide.abs() >= 1e-4));
+    let plain =
+        (1e-4..1e15).contains(&wide.abs()) || (!digits.contains('e') && (display || wide == 0.0 || wide.abs() >= 1e-4));
     if !plain || (digits.len() > <F as Float>::DIGITS && may_be_halfway(wide)) {
         return None;
     }

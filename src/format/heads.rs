@@ -60,11 +60,7 @@ impl<'a> Texts<'a> {
 impl Heads {
     /// The texts of a record. Where they are not known, `make` appends them and says after each that it ends.
     #[inline]
-    pub(super) fn of(
-        &mut self,
-        record: &RecordRef<'_>,
-        make: impl FnOnce(&mut Vec<u8>, &mut Vec<usize>),
-    ) -> Texts<'_> {
+    pub(super) fn of(&mut self, record: &RecordRef<'_>, make: impl FnOnce(&mut Vec<u8>, &mut Vec<usize>)) -> Texts<'_> {
         let place = place(record);
         let known = self.kept.get(place).and_then(Option::as_ref).is_some_and(|head| head.is_of(record));
         if !known {

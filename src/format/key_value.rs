@@ -5,19 +5,13 @@ use super::escape::{is_bare, push_quoted};
 use super::float::push_float;
 use super::line::{DAMAGED, fields, payload, render_value};
 use super::{Decoded, Field, Plan, ValueRef};
-use crate::record::bytes::{Cursor, DecodeError};
 use crate::reader::record::Body;
+use crate::record::bytes::{Cursor, DecodeError};
 
 /// Appends the fields of a record, the first behind `before`, the others behind a space each. `from` is where they begin in the
 /// payload, if that is known.
 #[inline]
-pub(super) fn push_fields(
-    body: &Body<'_>,
-    from: Option<usize>,
-    before: &str,
-    scratch: &mut String,
-    out: &mut Vec<u8>,
-) {
+pub(super) fn push_fields(body: &Body<'_>, from: Option<usize>, before: &str, scratch: &mut String, out: &mut Vec<u8>) {
     let Some((site, payload)) = payload(body) else { return };
     if site.plan.is_without_fields() {
         return;

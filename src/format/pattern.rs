@@ -243,7 +243,6 @@ impl TextFormat {
         self.colored = colored;
         self
     }
-
 }
 
 impl LineFormat for TextFormat {

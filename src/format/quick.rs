@@ -156,7 +156,11 @@ pub(super) fn message<const JSON: bool>(
 
 #[inline]
 fn push_part<const JSON: bool>(text: &str, cut: bool, out: &mut Vec<u8>) {
-    if JSON { push_json_text(text, out) } else { push_text(text, out) }
+    if JSON {
+        push_json_text(text, out)
+    } else {
+        push_text(text, out)
+    }
     if cut {
         out.extend_from_slice(CUT_MARK.as_bytes());
     }

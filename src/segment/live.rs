@@ -10,7 +10,9 @@
 //!
 //! In which order words are stored and loaded is told, and checked, in [`protocol`](super::protocol).
 
-use super::layout::{FRAME_BYTES_MAX, FRAME_HEADER_BYTES, HEADER_BYTES, Header, UNIT_BYTES, WRITER_RING, u16_at, u32_at};
+use super::layout::{
+    FRAME_BYTES_MAX, FRAME_HEADER_BYTES, HEADER_BYTES, Header, UNIT_BYTES, WRITER_RING, u16_at, u32_at,
+};
 use super::protocol::{self, published_bytes};
 use crate::shm::control::{Control, Slot};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
