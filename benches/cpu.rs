@@ -7,7 +7,8 @@
 
 mod common;
 
-use common::{config, cores, pin};
+use common::config;
+use common::machine::{cores, pin};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -26,6 +27,7 @@ fn cpu() -> BTreeMap<String, u64> {
     all
 }
 
+/// Nothing is lost, whatever that costs.
 fn settings(dir: &Path, json: bool) -> Config {
     let config = config(dir).overflow(Overflow::Block).block_max(FLUSH);
     if json { config.view_format(LineFormat::Json) } else { config }
