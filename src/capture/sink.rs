@@ -83,7 +83,8 @@ impl Sink {
             let extent = match core.segments.slot_of(want.segment) {
                 Some((index, slot)) => {
                     let end = slot.end.load(Ordering::Acquire);
-                    let copied = core.segments.copy_published(index, want.offset, WINDOW_BYTES, &mut bytes) as u64;
+                    let copied =
+                        core.segments.copy_published(index, want.offset, WINDOW_BYTES, &mut bytes).bytes as u64;
                     match copied {
                         _ if end != 0 && want.offset + copied >= end => Extent::End,
                         0 => Extent::Growing,

@@ -3,6 +3,8 @@
 //!
 //! Clean ASCII, which nearly all of it is, is found 8 bytes at a time.
 
+use super::digits::push_bytes;
+
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
@@ -39,6 +41,11 @@ fn clean_bytes<const QUOTE: bool>(bytes: &[u8]) -> usize {
         }
         clean += 8;
     }
+    // The last bytes once more, with those before them that are clean.
+    if let Some(last) = bytes.last_chunk::<8>().filter(|_| !tail.is_empty()) {
+        let found = suspects::<QUOTE>(u64::from_le_bytes(*last));
+        return bytes.len() - 8 + if found == 0 { 8 } else { (found.trailing_zeros() / 8) as usize };
+    }
     clean + tail.iter().take_while(|byte| !is_suspect::<QUOTE>(**byte)).count()
 }
 
@@ -53,7 +60,7 @@ fn escape<const QUOTE: bool>(text: &str, out: &mut Vec<u8>, mut hostile: impl Fn
     let mut rest = text;
     loop {
         let (clean, suspect) = rest.split_at_checked(clean_bytes::<QUOTE>(rest.as_bytes())).unwrap_or((rest, ""));
-        out.extend_from_slice(clean.as_bytes());
+        push_bytes(clean.as_bytes(), out);
         let mut chars = suspect.chars();
         // Text in other scripts is a run of characters beyond ASCII: stay here until it ends.
         loop {
@@ -94,7 +101,7 @@ pub fn push_quoted(text: &str, out: &mut Vec<u8>) {
 #[inline]
 pub fn push_json(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    escape::<true>(text, out, push_json_char);
+    push_json_text(text, out);
     out.push(b'"');
 }
 
@@ -111,6 +118,12 @@ pub fn harmless_json(json: &str) -> String {
         }
     }
     String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The same without its quotes.
+#[inline]
+pub(super) fn push_json_text(text: &str, out: &mut Vec<u8>) {
+    escape::<true>(text, out, push_json_char);
 }
 
 #[cold]
@@ -155,13 +168,28 @@ fn push_hex(number: u32, digits: u32, out: &mut Vec<u8>) {
 }
 
 /// Whether a value of a field needs no quotes in a text line.
+#[inline]
 pub fn is_bare(text: &str) -> bool {
-    let word = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\');
-    if !text.is_empty() && text.as_bytes().iter().all(word) {
-        return true;
+    !text.is_empty() && (is_bare_ascii(text.as_bytes()) || is_bare_text(text))
+}
+
+/// Whether all bytes are visible ASCII, and none of `"`, `=` and `\`.
+#[inline]
+fn is_bare_ascii(bytes: &[u8]) -> bool {
+    let found = |word: u64| suspects::<true>(word) | zeros(word ^ (ONES * 0x20)) | zeros(word ^ (ONES * 0x3d));
+    match (bytes.as_chunks::<8>(), bytes.last_chunk::<8>()) {
+        ((words, _), Some(last)) => {
+            let all = words.iter().fold(0, |all, word| all | found(u64::from_le_bytes(*word)));
+            all | found(u64::from_le_bytes(*last)) == 0
+        }
+        _ => bytes.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'=' | b'\\')),
     }
+}
+
+#[cold]
+fn is_bare_text(text: &str) -> bool {
     let bare = |c: char| !(c.is_whitespace() || c.is_control() || is_hostile(c) || matches!(c, '"' | '=' | '\\'));
-    !text.is_empty() && text.chars().all(bare)
+    text.chars().all(bare)
 }
 
 /// Appends a number with commas between thousands.

@@ -14,6 +14,7 @@
 //! | structs and enums | as serde does: object, or array; the only field of a tuple struct; `"Variant"`, `{"Variant":…}` |
 
 use super::decoded::{Items, Text};
+use super::digits::{push_bytes, push_i64, push_u64};
 use super::escape::push_json;
 use super::line::{DAMAGED, render_value};
 use super::{CUT_MARK, Decoded, ValueRef};
@@ -42,8 +43,16 @@ pub(super) struct Limits {
 /// Appends a value.
 pub(super) fn push_value(value: ValueRef<'_>, scratch: &mut String, limits: Limits, out: &mut Vec<u8>) {
     let Ok(decoded) = value.decode() else { return push_json(DAMAGED, out) };
+    match decoded {
+        Decoded::U64(number) if integers_are_numbers(limits, value.ty()) => return push_u64(number, out),
+        Decoded::I64(number) if integers_are_numbers(limits, value.ty()) => return push_i64(number, out),
+        Decoded::F64(number) if number.is_finite() => {
+            return push_bytes(zmij::Buffer::new().format_finite(number).as_bytes(), out);
+        }
+        _ => {}
+    }
     let mut integer = itoa::Buffer::new();
-    let numbers = limits.integers == Integers::Numbers || !is_wide(value.ty());
+    let numbers = integers_are_numbers(limits, value.ty());
     match decoded {
         Decoded::U64(number) => push_digits(integer.format(number), numbers, out),
         Decoded::I64(number) => push_digits(integer.format(number), numbers, out),
@@ -53,9 +62,6 @@ pub(super) fn push_value(value: ValueRef<'_>, scratch: &mut String, limits: Limi
             push_digits(integer.format(number), numbers && fits, out);
         }
         Decoded::F32(number) if number.is_finite() => {
-            out.extend_from_slice(zmij::Buffer::new().format_finite(number).as_bytes());
-        }
-        Decoded::F64(number) if number.is_finite() => {
             out.extend_from_slice(zmij::Buffer::new().format_finite(number).as_bytes());
         }
         Decoded::Bool(value) => out.extend_from_slice(if value { b"true" } else { b"false" }),
@@ -85,6 +91,11 @@ pub(super) fn push_value(value: ValueRef<'_>, scratch: &mut String, limits: Limi
         Decoded::Variant(name, items) => push_tagged(name, out, |out| push_items(items, scratch, limits, out)),
         Decoded::F32(_) | Decoded::F64(_) => push_rendered(value, scratch, out),
     }
+}
+
+#[inline]
+fn integers_are_numbers(limits: Limits, ty: &OwnedType) -> bool {
+    limits.integers == Integers::Numbers || !is_wide(ty)
 }
 
 /// Types whose values a double cannot all hold.

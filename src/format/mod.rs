@@ -7,8 +7,10 @@
 //! A value that was cut at the record limit ends in [`CUT_MARK`].
 
 pub mod decoded;
+mod digits;
 pub mod escape;
 mod float;
+mod heads;
 pub mod json;
 mod json_value;
 mod key_value;
@@ -20,6 +22,7 @@ mod output;
 mod padding;
 pub mod pattern;
 mod plan;
+mod quick;
 mod render;
 pub mod spec;
 mod text;
@@ -38,5 +41,7 @@ pub const TEXT_BYTES_MAX: usize = 4 << 20;
 
 #[cfg(test)]
 mod line_tests;
+#[cfg(test)]
+mod quick_tests;
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,9 @@
 //! A space directly before `{fields}` belongs to it: without fields there is none. Records that came too late for their
 //! place end in ` (late)`, those taken from the memory of a dead process in ` (recovered)`.
 
+use super::digits::{push_bytes, push_u64};
 use super::escape::push_text;
+use super::heads::Heads;
 use super::key_value::push_fields;
 use super::line::{LINE_BYTES_MAX, LineFormat, message, payload};
 use super::marks::push_marks;
@@ -33,6 +35,7 @@ use super::time::{Clock, LocalClock, Precision, Zone};
 use crate::level::Level;
 use crate::reader::record::{Body, RecordRef};
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 /// The pattern that is used where none is configured.
@@ -185,9 +188,11 @@ impl FromStr for Pattern {
 }
 
 /// Puts records as text lines.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Debug)]
 pub struct TextFormat {
     pattern: Pattern,
+    stages: Vec<Stage>,
+    heads: Heads,
     clock: Clock,
     local: LocalClock,
     since: Clock,
@@ -195,10 +200,34 @@ pub struct TextFormat {
     colored: bool,
 }
 
+/// What a line is put together from.
+#[derive(Clone, Debug)]
+enum Stage {
+    /// Parts that are the same for records of the same level, target and thread.
+    Head(Range<usize>),
+    /// Another part.
+    Part(usize),
+}
+
+impl Default for TextFormat {
+    fn default() -> Self {
+        Self::new(Pattern::default())
+    }
+}
+
 impl TextFormat {
     /// Lines by this pattern.
     pub fn new(pattern: Pattern) -> Self {
-        Self { pattern, ..Self::default() }
+        Self {
+            stages: stages(&pattern.parts),
+            pattern,
+            heads: Heads::default(),
+            clock: Clock::default(),
+            local: LocalClock::default(),
+            since: Clock::default(),
+            scratch: String::new(),
+            colored: false,
+        }
     }
 
     /// The zone of `{local}`; UTC unless set.
@@ -214,39 +243,89 @@ impl TextFormat {
         self.colored = colored;
         self
     }
-
-    fn message(&mut self, body: &Body<'_>, out: &mut Vec<u8>) {
-        self.scratch.clear();
-        message(body, &mut self.since, &mut self.scratch);
-        push_text(&self.scratch, out);
-    }
 }
 
 impl LineFormat for TextFormat {
     fn line(&mut self, record: &RecordRef<'_>, out: &mut Vec<u8>) {
         let begin = out.len();
-        let parts = std::mem::take(&mut self.pattern.parts);
-        for part in &parts {
+        let Self { pattern, stages, heads, clock, local, since, scratch, colored } = self;
+        let parts = &pattern.parts;
+        let mut texts = heads.of(record, |out, ends| {
+            for stage in &*stages {
+                let Stage::Head(range) = stage else { continue };
+                parts.get(range.clone()).into_iter().flatten().for_each(|part| push_head(part, *colored, record, out));
+                ends.push(out.len());
+            }
+        });
+        // Where the fields begin in the payload, once the message was put.
+        let mut fields_at = None;
+        for stage in &*stages {
+            let part = match stage {
+                Stage::Head(_) => {
+                    push_bytes(texts.next(), out);
+                    continue;
+                }
+                Stage::Part(index) => parts.get(*index),
+            };
             match part {
-                Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Time(precision) => self.clock.push(record.unix_ns, *precision, out),
-                Part::Local(precision) => self.local.push(record.unix_ns, *precision, out),
-                Part::Level => push_level(record.level, self.colored, out),
-                Part::Target => push_text(record.target, out),
-                Part::Thread => push_text(&record.thread.name, out),
-                Part::Tid => push_number(record.thread.tid, out),
-                Part::Process => push_text(record.process, out),
-                Part::Seq => push_number(record.seq, out),
-                Part::File => push_site(record, out, |site, out| push_text(&site.file, out)),
-                Part::Line => push_site(record, out, |site, out| push_number(site.line, out)),
-                Part::Module => push_site(record, out, |site, out| push_text(&site.module, out)),
-                Part::Message => self.message(&record.body, out),
-                Part::Fields(before) => push_fields(&record.body, before, &mut self.scratch, out),
+                Some(Part::Time(precision)) => clock.push(record.unix_ns, *precision, out),
+                Some(Part::Local(precision)) => local.push(record.unix_ns, *precision, out),
+                Some(Part::Seq) => push_u64(record.seq.into(), out),
+                Some(Part::File) => push_site(record, out, |site, out| push_text(&site.file, out)),
+                Some(Part::Line) => push_site(record, out, |site, out| push_u64(site.line.into(), out)),
+                Some(Part::Module) => push_site(record, out, |site, out| push_text(&site.module, out)),
+                Some(Part::Message) => fields_at = push_message(&record.body, since, scratch, out),
+                Some(Part::Fields(before)) => push_fields(&record.body, fields_at, before, scratch, out),
+                Some(Part::Literal(_) | Part::Level | Part::Target | Part::Thread | Part::Tid | Part::Process)
+                | None => {}
             }
         }
-        self.pattern.parts = parts;
         push_marks(record, (" (", ")"), (begin, LINE_BYTES_MAX), out);
     }
+}
+
+/// Whether a part is the same for records of the same level, target and thread.
+const fn is_of_head(part: &Part) -> bool {
+    use Part::{Level, Literal, Process, Target, Thread, Tid};
+    matches!(part, Literal(_) | Level | Target | Thread | Tid | Process)
+}
+
+fn stages(parts: &[Part]) -> Vec<Stage> {
+    let mut stages = Vec::new();
+    for (index, part) in parts.iter().enumerate() {
+        match stages.last_mut() {
+            Some(Stage::Head(range)) if is_of_head(part) => range.end = index + 1,
+            _ if is_of_head(part) => stages.push(Stage::Head(index..index + 1)),
+            _ => stages.push(Stage::Part(index)),
+        }
+    }
+    stages
+}
+
+fn push_head(part: &Part, colored: bool, record: &RecordRef<'_>, out: &mut Vec<u8>) {
+    match part {
+        Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
+        Part::Level => push_level(record.level, colored, out),
+        Part::Target => push_text(record.target, out),
+        Part::Thread => push_text(&record.thread.name, out),
+        Part::Tid => push_u64(record.thread.tid.into(), out),
+        Part::Process => push_text(record.process, out),
+        _ => {}
+    }
+}
+
+/// Appends the message; says where the fields begin in the payload, if that came to light.
+#[inline]
+fn push_message(body: &Body<'_>, since: &mut Clock, scratch: &mut String, out: &mut Vec<u8>) -> Option<usize> {
+    if let Body::Message { site, payload } = body
+        && let Some(fields_at) = site.plan.line_message::<false>(payload, scratch, out)
+    {
+        return Some(fields_at);
+    }
+    scratch.clear();
+    message(body, since, scratch);
+    push_text(scratch, out);
+    None
 }
 
 fn push_level(level: Level, colored: bool, out: &mut Vec<u8>) {
@@ -271,10 +350,6 @@ const fn color(level: Level) -> &'static [u8] {
         Level::Debug => b"\x1b[34m",
         Level::Trace => b"\x1b[2m",
     }
-}
-
-fn push_number(number: u32, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 fn push_site(

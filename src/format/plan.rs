@@ -3,8 +3,9 @@
 use super::decoded::ValueRef;
 use super::output::Output;
 use super::padding::Flags;
-use super::render;
+use super::quick::{self, Simple, Step};
 use super::spec::{self, Arg, Capture, Count, Piece, Placeholder, SpecError};
+use super::{json, key_value, render};
 use crate::record::bytes::{Cursor, DecodeError};
 use crate::record::definition::{FieldDef, SiteDef};
 use crate::record::skip::skip;
@@ -25,6 +26,23 @@ pub struct Plan {
     fields: Vec<FieldDef>,
     /// Each placeholder is the next value of the payload, so that no value has to be looked for.
     in_order: bool,
+    /// The fast way, where placeholders are in order.
+    steps: Option<Vec<Step>>,
+    /// The fields, as lines have them.
+    keys: Vec<Key>,
+}
+
+/// What stands before a field's value, and how that is put.
+#[derive(Clone, Debug)]
+pub(super) struct Key {
+    /// In a text line.
+    pub(super) text: Box<[u8]>,
+    /// In a JSON line.
+    pub(super) json: Box<[u8]>,
+    /// In a JSON line with the names of the Elastic Common Schema.
+    pub(super) ecs: Box<[u8]>,
+    /// How a simple value is put that is not asked for in its `Debug` form.
+    pub(super) simple: Option<Simple>,
 }
 
 #[derive(Clone, Debug)]
@@ -97,8 +115,16 @@ impl Plan {
             Part::Literal(_) => None,
             Part::Value { slot, .. } => Some(*slot),
         });
+        let in_order = slots.eq(0..captures.len());
+        let step = |part: &Part| match part {
+            Part::Literal(text) => Some(Step::literal(text)),
+            Part::Value { slot, flags, .. } => Some(Step::value(*flags, site.types.get(*slot)?)),
+        };
+        let steps = in_order.then(|| parts.iter().filter_map(step).collect());
         Ok(Self {
-            in_order: slots.eq(0..captures.len()),
+            in_order,
+            steps,
+            keys: keys(&site.fields, site.types.get(captures.len()..).unwrap_or_default()),
             parts,
             types: site.types.clone(),
             captures: captures.iter().map(name).collect(),
@@ -135,6 +161,38 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// Appends the message to a line, made harmless for it: the same as [`message`](Self::message) and then escaping what it
+    /// gave. Says where in the payload the fields begin; `None`, and nothing is appended, where that is to be done.
+    #[inline]
+    pub(super) fn line_message<const JSON: bool>(
+        &self,
+        payload: &[u8],
+        scratch: &mut String,
+        out: &mut Vec<u8>,
+    ) -> Option<usize> {
+        quick::message::<JSON>(self.steps.as_ref()?, payload, scratch, out)
+    }
+
+    /// The same plan without the fast way.
+    #[cfg(test)]
+    pub(super) fn slow(mut self) -> Self {
+        self.steps = None;
+        self
+    }
+
+    /// Whether no record has key-value fields.
+    #[inline]
+    pub(super) fn is_without_fields(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The fields as lines have them, each with its type, in the order of the payload.
+    #[inline]
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&Key, &FieldDef, &OwnedType)> {
+        let types = self.types.get(self.captures.len()..).unwrap_or_default();
+        self.keys.iter().zip(&self.fields).zip(types).map(|((key, field), ty)| (key, field, ty))
     }
 
     /// The key-value fields. After an error there are no more.
@@ -186,6 +244,17 @@ impl Plan {
         };
         self.types.iter().take(self.captures.len()).map(begin).collect()
     }
+}
+
+fn keys(fields: &[FieldDef], types: &[OwnedType]) -> Vec<Key> {
+    let [mut flat, mut ecs] = json::unique_keys();
+    let key = |(field, ty): (&FieldDef, &OwnedType)| Key {
+        text: key_value::key(&field.name),
+        json: flat(&field.name),
+        ecs: ecs(&field.name),
+        simple: Simple::of(ty).filter(|_| !field.debug),
+    };
+    fields.iter().zip(types).map(key).collect()
 }
 
 fn part(placeholder: &Placeholder<'_>, captures: &[Capture<'_>], types: &[OwnedType]) -> Result<Part, PlanError> {

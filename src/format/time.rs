@@ -4,6 +4,7 @@
 //! is Howard Hinnant's `civil_from_days` (<https://howardhinnant.github.io/date_algorithms.html>): exact for every
 //! `i64`, no tables. Local time is the same text of a shifted time, with the zone's offset behind it.
 
+use super::digits::nine;
 use jiff::tz::TimeZone;
 
 /// Bytes of a rendered time.
@@ -15,13 +16,14 @@ const DAY_S: i64 = 86_400;
 /// Renders times; remembers the second of the last one.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    second: i64,
+    /// Where the second begins that `text` shows; `None` for the very first, which begins before `i64` does.
+    second_ns: Option<i64>,
     text: [u8; TIME_BYTES],
 }
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { second: 0, text: *b"1970-01-01T00:00:00.000000000Z" }
+        Self { second_ns: Some(0), text: *b"1970-01-01T00:00:00.000000000Z" }
     }
 }
 
@@ -29,22 +31,27 @@ impl Clock {
     /// The time in UTC, with nanoseconds.
     #[inline]
     pub fn utc(&mut self, unix_ns: i64) -> &[u8; TIME_BYTES] {
-        let second = unix_ns.div_euclid(SECOND_NS);
-        if second != self.second {
-            self.turn(second);
-        }
-        let mut fraction = unix_ns.rem_euclid(SECOND_NS) as u32;
-        let [.., a, b, c, d, e, f, g, h, i, _] = &mut self.text;
-        for digit in [i, h, g, f, e, d, c, b, a] {
-            *digit = b'0' + (fraction % 10) as u8;
-            fraction /= 10;
+        let since = self.second_ns.and_then(|begin| unix_ns.checked_sub(begin));
+        let fraction = match since {
+            Some(fraction) if (0..SECOND_NS).contains(&fraction) => fraction,
+            _ => {
+                self.turn(unix_ns.div_euclid(SECOND_NS));
+                unix_ns.rem_euclid(SECOND_NS)
+            }
+        };
+        if let Some(place) = self.text.last_chunk_mut::<10>().and_then(|end| end.first_chunk_mut::<9>()) {
+            *place = nine(fraction as u32);
         }
         &self.text
     }
 
     /// Appends the time in UTC.
     pub fn push(&mut self, unix_ns: i64, precision: Precision, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.utc(unix_ns).get(..precision.bytes()).unwrap_or_default());
+        let text = self.utc(unix_ns);
+        if precision == Precision::Nanos {
+            return out.extend_from_slice(text);
+        }
+        out.extend_from_slice(text.get(..precision.bytes()).unwrap_or_default());
         out.push(b'Z');
     }
 
@@ -55,7 +62,7 @@ impl Clock {
 
     #[cold]
     fn turn(&mut self, second: i64) {
-        self.second = second;
+        self.second_ns = second.checked_mul(SECOND_NS);
         let (year, month, day) = civil_from_days(second.div_euclid(DAY_S));
         let of_day = second.rem_euclid(DAY_S) as u32;
         // Nanoseconds in an `i64` reach from 1677 to 2262.

@@ -242,6 +242,7 @@ impl Pending {
     }
 
     /// Where an entry stands in the journal.
+    #[inline]
     pub(super) fn position(&self, entry: &Entry) -> Position {
         let chunk = self.chunk(entry);
         chunk.map_or(Position::default(), |chunk| Position {

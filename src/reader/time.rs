@@ -18,6 +18,18 @@ impl Anchor {
     /// The time of a tick; out of range it saturates.
     #[inline]
     pub fn unix_ns(&self, ticks: u64) -> i64 {
+        if ticks >= self.ticks {
+            let since_ns = (u128::from(ticks - self.ticks) * u128::from(self.rate)) >> 32;
+            if let Some(ns) = i64::try_from(since_ns).ok().and_then(|since_ns| self.unix_ns.checked_add(since_ns)) {
+                return ns;
+            }
+        }
+        self.unix_ns_beyond(ticks)
+    }
+
+    /// The same for ticks before the anchor, and for times that no `i64` holds.
+    #[cold]
+    fn unix_ns_beyond(&self, ticks: u64) -> i64 {
         let scaled = u128::from(ticks.abs_diff(self.ticks)) * u128::from(self.rate);
         let since_ns = if ticks >= self.ticks { (scaled >> 32) as i128 } else { -(scaled.div_ceil(1 << 32) as i128) };
         let ns = i128::from(self.unix_ns) + since_ns;

@@ -25,6 +25,8 @@ pub(crate) struct Ring {
     shared: Mapping,
     private: Mapping,
     capacity: usize,
+    /// Where the data begins in `shared`.
+    header_bytes: usize,
     number: u16,
     /// Records on it that say which thread follows; they are calls to the ring, but not to who logs.
     announced: AtomicU64,
@@ -43,7 +45,7 @@ impl Ring {
         debug_assert!(size_of::<RingHeader>() <= header_bytes);
         let shared = Mapping::mirrored(file, header_bytes, capacity)?;
         let private = Mapping::wiped_on_fork(header_bytes)?;
-        Ok(Self { shared, private, capacity, number, announced: AtomicU64::new(0) })
+        Ok(Self { shared, private, capacity, header_bytes, number, announced: AtomicU64::new(0) })
     }
 
     /// Makes a new ring in `file`, every page present.
@@ -88,7 +90,7 @@ impl Ring {
 
     /// The first data byte; twice the capacity may be read from here.
     pub(crate) fn data(&self) -> *mut u8 {
-        self.shared.as_ptr().wrapping_add(page_bytes())
+        self.shared.as_ptr().wrapping_add(self.header_bytes)
     }
 
     /// The producer's page as it is; zeroed before the first [`arm`](Self::arm) and in forked children.

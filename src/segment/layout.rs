@@ -247,28 +247,31 @@ impl Header {
 /// The checksum of a frame: CRC-32C over its first word and everything behind the crc, started with `salt`.
 ///
 /// `frame` must be at least a frame header long; shorter input gives a value that no frame has.
+#[inline]
 pub fn frame_crc(salt: u32, frame: &[u8]) -> u32 {
-    let first = frame.get(..4).unwrap_or_default();
-    let rest = frame.get(8..).unwrap_or_default();
-    crate::crc::append(crate::crc::append(salt, first), rest)
+    crate::crc::frame(salt, frame, |_, _| {})
 }
 
 /// `N` bytes at `at`; zeros where the slice ends before.
+#[inline]
 pub fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     at.checked_add(N).and_then(|end| bytes.get(at..end)).and_then(|part| part.try_into().ok()).unwrap_or([0; N])
 }
 
 /// The `u16` at `at`; 0 where the slice ends before.
+#[inline]
 pub fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes(array(bytes, at))
 }
 
 /// The `u32` at `at`; 0 where the slice ends before.
+#[inline]
 pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(array(bytes, at))
 }
 
 /// The `u64` at `at`; 0 where the slice ends before.
+#[inline]
 pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(array(bytes, at))
 }

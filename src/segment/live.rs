@@ -10,7 +10,9 @@
 //!
 //! In which order words are stored and loaded is told, and checked, in [`protocol`](super::protocol).
 
-use super::layout::{FRAME_HEADER_BYTES, HEADER_BYTES, Header, UNIT_BYTES, u16_at};
+use super::layout::{
+    FRAME_BYTES_MAX, FRAME_HEADER_BYTES, HEADER_BYTES, Header, UNIT_BYTES, WRITER_RING, u16_at, u32_at,
+};
 use super::protocol::{self, published_bytes};
 use crate::shm::control::{Control, Slot};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
@@ -218,6 +220,7 @@ impl LiveSegments {
     pub(crate) fn seal(&self, control: &Control, slot: usize, end: u64, records: u64) {
         let Some(place) = self.places.get(slot) else { return };
         place.records.store(records, Ordering::Relaxed);
+        place.filled.store(end, Ordering::Release);
         for words in [Some(&place.words), control.slots.get(slot)].into_iter().flatten() {
             words.seal(end);
         }
@@ -249,25 +252,37 @@ impl LiveSegments {
     }
 
     /// Copies published bytes of `slot` from `offset` on to the end of `out`, at most about `limit`, whole frames only.
-    /// `offset` is 0 or the start of a frame. Returns the number of bytes copied.
+    /// `offset` is 0 or the start of a frame.
     ///
     /// The caller makes sure that the slot is not reused meanwhile, by being the one who frees it, or checks
     /// `Slot::number` before and after.
-    pub(crate) fn copy_published(&self, slot: usize, offset: u64, limit: usize, out: &mut Vec<u8>) -> usize {
-        let Ok(start) = usize::try_from(offset) else { return 0 };
-        let mut end = if start == 0 { HEADER_BYTES } else { start };
-        while end - start < limit
-            && let Some(next) = self.next_frame(slot, end)
-        {
-            end = next;
+    pub(crate) fn copy_published(&self, slot: usize, offset: u64, limit: usize, out: &mut Vec<u8>) -> Copied {
+        let Ok(start) = usize::try_from(offset) else { return Copied::default() };
+        let first = if start == 0 { HEADER_BYTES } else { start };
+        // What the writer said at the end of a step is known without a walk over it. The rest is only looked for when there
+        // is nothing else.
+        // At least one frame, however large it is.
+        let most = start.saturating_add(limit.max(HEADER_BYTES + FRAME_BYTES_MAX));
+        let mut end = usize::try_from(self.filled(slot)).unwrap_or(0).min(most);
+        if end <= first {
+            end = first;
+            while end - start < limit
+                && let Some(next) = self.next_frame(slot, end)
+            {
+                end = next;
+            }
         }
         let begin = out.len();
-        let copied = self.copy_range(slot, start, end, out);
-        // Somebody may have taken the memory away between the two looks: then zeros were copied.
-        let frames = if start == 0 { HEADER_BYTES } else { 0 };
-        let whole = Frames::of(out.get(begin..).unwrap_or_default(), frames).last().map_or(frames, |frame| frame.end);
-        out.truncate(begin + whole.min(copied));
-        whole.min(copied)
+        self.copy_range(slot, start, end, out);
+        // The last frame may be cut, and somebody may have taken the memory away: then zeros were copied.
+        let mut copied = Copied { bytes: first - start, records: 0 };
+        for frame in Frames::of(out.get(begin..).unwrap_or_default(), copied.bytes) {
+            copied.bytes = frame.end;
+            copied.records += u64::from(frame.ring != WRITER_RING);
+        }
+        copied.bytes = copied.bytes.min(out.len() - begin);
+        out.truncate(begin + copied.bytes);
+        copied
     }
 
     /// The end of the frame that is published at `at`.
@@ -319,6 +334,14 @@ impl LiveSegments {
         // SAFETY: the mapping is that long, and nobody writes there: the owner's lock is held by the caller.
         unsafe { std::slice::from_raw_parts(mapping.as_ptr(), self.segment_bytes) }
     }
+}
+
+/// What [`LiveSegments::copy_published`] copied.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Copied {
+    pub(crate) bytes: usize,
+    /// Frames among them that are not the writer's own.
+    pub(crate) records: u64,
 }
 
 /// The frames of some bytes, by their lengths alone, from the offset `at` on; ends at what is no length.
@@ -441,19 +464,11 @@ impl Appender {
             return false;
         }
         let place = self.base.wrapping_add(self.at);
-        // SAFETY: `fits` keeps the frame within the slot's mapping, which nobody else writes; a source in a ring and a
-        // segment never overlap.
-        unsafe { place.wrapping_add(8).copy_from_nonoverlapping(frame.as_ptr().wrapping_add(8), bytes - 8) };
-        self.publish(place, frame, bytes);
-        true
-    }
-
-    #[inline]
-    fn publish(&mut self, place: *mut u8, frame: &[u8], bytes: usize) {
-        let first = frame.get(..4).unwrap_or_default();
-        let rest = frame.get(8..).unwrap_or_default();
-        let crc = crate::crc::append(crate::crc::append(self.salt, first), rest);
-        let first = first.try_into().map_or(0, u32::from_le_bytes);
+        let crc = crate::crc::frame(self.salt, frame, |offset, word| {
+            // SAFETY: a word of the frame, which `fits` keeps within the slot's mapping, aligned; nobody else writes there.
+            unsafe { place.wrapping_add(offset).cast::<u64>().write(u64::from_ne_bytes(word)) };
+        });
+        let first = u32_at(frame, 0);
         // SAFETY: within the frame that `append` checked, aligned, and not yet visible to any reader.
         unsafe { place.wrapping_add(4).cast::<u32>().write(crc.to_le()) };
         // SAFETY: `limit` leaves a word behind the last frame; it is aligned and readers only load it as an atomic.
@@ -462,5 +477,6 @@ impl Appender {
         let word = unsafe { &*place.cast::<AtomicU32>() };
         protocol::publish(word, first, next);
         self.at += bytes;
+        true
     }
 }

@@ -87,6 +87,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The frame at `at`, if an undamaged one stands there.
+    #[inline]
     fn frame_at(&self, at: usize) -> Option<(Frame<'a>, usize)> {
         let rest = self.bytes.get(at..)?;
         let bytes = claimed_bytes(rest)?;
@@ -94,12 +95,12 @@ impl<'a> Scanner<'a> {
         if frame_crc(self.salt, frame) != u32_at(frame, 4) {
             return None;
         }
-        let payload = frame.get(FRAME_HEADER_BYTES..)?;
+        let (head, payload) = frame.split_first_chunk::<FRAME_HEADER_BYTES>()?;
         let frame = Frame {
-            ring: u16_at(frame, 2),
-            ticks: u64_at(frame, 8),
-            site: u32_at(frame, 16),
-            seq: u32_at(frame, 20),
+            ring: u16_at(head, 2),
+            ticks: u64_at(head, 8),
+            site: u32_at(head, 16),
+            seq: u32_at(head, 20),
             payload,
         };
         Some((frame, bytes))
@@ -122,6 +123,7 @@ impl<'a> Scanner<'a> {
 }
 
 /// The length that the first word claims, if a frame can have it.
+#[inline]
 fn claimed_bytes(rest: &[u8]) -> Option<usize> {
     if rest.len() < FRAME_HEADER_BYTES {
         return None;
@@ -133,6 +135,7 @@ fn claimed_bytes(rest: &[u8]) -> Option<usize> {
 impl<'a> Iterator for Scanner<'a> {
     type Item = Item<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Item<'a>> {
         if self.at >= self.bytes.len() {
             return None;
@@ -143,6 +146,16 @@ impl<'a> Iterator for Scanner<'a> {
             self.at += bytes;
             return Some(Item::Frame { offset, frame });
         }
+        self.damage()
+    }
+}
+
+impl<'a> Scanner<'a> {
+    /// What stands in front is no frame: where the next one begins.
+    #[cold]
+    fn damage(&mut self) -> Option<Item<'a>> {
+        let start = self.at;
+        let offset = self.base + start as u64;
         let mut at = start;
         loop {
             if self.undecided(at) {

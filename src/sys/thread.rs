@@ -43,6 +43,14 @@ pub(crate) fn unpin(cores: &[usize]) {
     unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
 }
 
+/// From now on the calling thread does not take a core from another thread in the midst of its work when it wakes up, and
+/// gets as much of the processor as before. Threads and processes that it starts are ordinary ones.
+pub(crate) fn wake_politely() {
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the parameters are initialised; a failure leaves the thread an ordinary one.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH | libc::SCHED_RESET_ON_FORK, &raw const parameters) };
+}
+
 /// Runs the calling thread at the lowest priority that any user may choose.
 pub(crate) fn lower_priority() {
     let thread = thread_id();

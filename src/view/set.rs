@@ -32,6 +32,12 @@ use std::sync::Arc;
 /// Bytes that an entry takes in the intent page beside its lines and its view's name.
 const ENTRY_BYTES: usize = PLACE_BYTES + 16;
 
+/// What one batch holds, if the page has room for it: so little that it is still in the cache when it is written down, and
+/// again when it is appended ...
+const BATCH_BYTES: usize = 128 << 10;
+/// ... and so much more for each view that appends stay few.
+const BATCH_VIEW_BYTES: usize = 8 << 10;
+
 /// A view, as long as the [`ViewSet`] lives.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ViewId(usize);
@@ -109,6 +115,9 @@ pub(super) struct View<D: Disk> {
     pub(super) pending: Vec<u8>,
     /// What they may take in an intent page at most; part of the set's `pending_cost`.
     cost: usize,
+    /// The part of it that is not their bytes, and up to how many of those it holds.
+    overhead: usize,
+    overhead_to: usize,
     pub(super) behind: Option<Cursor>,
     /// The last checkpoint names the end of its files.
     pub(super) marked: bool,
@@ -120,13 +129,24 @@ pub(super) struct View<D: Disk> {
 impl<D: Disk> View<D> {
     /// What the pending lines take in an intent page at most. Of two chunks in a row, each for a file, at least one
     /// line of the second did not fit beside the first, so together they are longer than a file.
-    fn cost_now(&self) -> usize {
-        if self.pending.is_empty() {
+    #[inline]
+    fn cost_now(&mut self) -> usize {
+        let bytes = self.pending.len();
+        if bytes == 0 {
             return 0;
         }
+        if bytes >= self.overhead_to || self.cost == 0 {
+            self.find_overhead();
+        }
+        bytes + self.overhead
+    }
+
+    #[cold]
+    fn find_overhead(&mut self) {
         let file_bytes = usize::try_from(self.files.settings().file_bytes_max).unwrap_or(usize::MAX).max(1);
-        let chunks = 2 * (self.pending.len() / file_bytes) + 4;
-        self.pending.len() + chunks * (ENTRY_BYTES + self.stem.len())
+        let files = self.pending.len() / file_bytes;
+        self.overhead = (2 * files + 4) * (ENTRY_BYTES + self.stem.len());
+        self.overhead_to = (files + 1).saturating_mul(file_bytes);
     }
 
     /// Whether one more line could make so many backups that the file of the last checkpoint's mark is not kept.
@@ -351,7 +371,8 @@ impl<D: Disk, P: IntentPage> ViewSet<D, P> {
 
     fn push_to(&mut self, record: &RecordRef<'_>, only: Option<usize>) -> Push {
         let cost_max = self.cost_max();
-        if self.pending_cost > cost_max / 2 || self.crowded {
+        let batch_max = (cost_max / 2).min(BATCH_BYTES + self.views.len() * BATCH_VIEW_BYTES);
+        if self.pending_cost > batch_max || self.crowded {
             return Push::Full;
         }
         let route = self.route(record.target);
@@ -720,6 +741,8 @@ impl<D: Disk, P: IntentPage> ViewSet<D, P> {
             format,
             pending: Vec::new(),
             cost: 0,
+            overhead: 0,
+            overhead_to: 0,
             behind: None,
             marked: false,
             backoff: Backoff::default(),

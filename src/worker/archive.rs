@@ -7,14 +7,14 @@
 use crate::clock::instant::Instant;
 use crate::disk::{Disk, write_all_at};
 use crate::segment::layout::{HEADER_BYTES, Header, WRITER_RING};
-use crate::segment::live::{Frames, LiveSegments};
+use crate::segment::live::LiveSegments;
 use crate::segment::scan::{Item, Scanner, Tail};
 use crate::shm::control::Control;
 use std::io;
 use std::time::Duration;
 
 /// Bytes copied per write: large enough to be rare, small enough to stay in the cache.
-const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: usize = 256 << 10;
 
 /// How often the name of the growing segment's file is compared with the file.
 const CHECK_INTERVAL: Duration = Duration::from_millis(100);
@@ -133,7 +133,8 @@ impl<D: Disk> Archive<D> {
             }
             self.buffer.clear();
             let filled = segments.filled(index);
-            let mut bytes = segments.copy_published(index, self.offset, CHUNK_BYTES, &mut self.buffer) as u64;
+            let copied = segments.copy_published(index, self.offset, CHUNK_BYTES, &mut self.buffer);
+            let (mut bytes, records) = (copied.bytes as u64, copied.records);
             if bytes == 0 && end == 0 && self.offset.max(HEADER_BYTES as u64) < filled {
                 // Frames were there: somebody overwrote them, or truncated and extended the file.
                 if let Some(memory) = segments.memory(index) {
@@ -141,8 +142,6 @@ impl<D: Disk> Archive<D> {
                 }
                 break;
             }
-            let header = if self.offset == 0 { HEADER_BYTES } else { 0 };
-            let records = Frames::of(&self.buffer, header).filter(|frame| frame.ring != WRITER_RING).count() as u64;
             if bytes == 0 && end != 0 && self.offset < end {
                 let lost = self.count_lost(segments, index, end);
                 if lost != Some(0) && segments.records(index) > 0 {

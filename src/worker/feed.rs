@@ -52,7 +52,7 @@ impl Source for OwnSource {
         let slot = if number < segments.archiving() { None } else { segments.slot_of(number) };
         if let Some((index, slot)) = slot {
             let end = slot.end();
-            let bytes = segments.copy_published(index, offset, bytes_max, out) as u64;
+            let bytes = segments.copy_published(index, offset, bytes_max, out).bytes as u64;
             return Ok(match bytes {
                 _ if end != 0 && offset + bytes >= end => Extent::End,
                 0 => Extent::Growing,

@@ -96,6 +96,7 @@ pub(crate) fn run(core: &Arc<Core>, mut worker: Worker, cores: &[usize]) {
     // A failure leaves the host's handlers on this thread, which is no fault of logging.
     let _ = crate::sys::thread::block_signals();
     crate::sys::thread::unpin(cores);
+    crate::sys::thread::wake_politely();
     let mut done = Done { more: true, fault: false };
     let mut heartbeat = 0;
     loop {

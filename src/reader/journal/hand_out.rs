@@ -8,21 +8,24 @@ use crate::segment::layout::{FRAME_HEADER_BYTES, UNIT_BYTES, WRITER_RING, u16_at
 
 impl Journal {
     /// The current record.
+    #[inline]
     pub fn current(&self) -> Option<RecordRef<'_>> {
         let entry = self.current.as_ref()?;
         let chunk = self.pending.chunk(entry)?;
         let frame = chunk.bytes.get(entry.at as usize..).unwrap_or_default();
-        let payload_end = usize::from(u16_at(frame, 0)) * UNIT_BYTES;
+        // What stands for no frame has none.
+        let head = frame.first_chunk::<FRAME_HEADER_BYTES>().unwrap_or(&[0; FRAME_HEADER_BYTES]);
+        let payload_end = usize::from(u16_at(head, 0)) * UNIT_BYTES;
         let payload = frame.get(FRAME_HEADER_BYTES..payload_end).unwrap_or_default();
         let mut record = RecordRef {
             unix_ns: entry.unix_ns,
-            ticks: u64_at(frame, 8),
+            ticks: u64_at(head, 8),
             level: Level::Warn,
             target: OWN_TARGET,
             process: &self.name,
             thread: self.definitions.thread(entry.thread)?,
-            ring: u16_at(frame, 2),
-            seq: u32_at(frame, 20),
+            ring: u16_at(head, 2),
+            seq: u32_at(head, 20),
             position: Position { segment: chunk.segment, offset: chunk.base + u64::from(entry.at) },
             late: entry.late,
             recovered: entry.recovered,

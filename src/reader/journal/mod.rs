@@ -344,19 +344,22 @@ impl Journal {
     /// The next entry, if it may go out.
     #[inline]
     pub(super) fn front(&self) -> Option<&Entry> {
-        self.pending.front().filter(|entry| Some(entry.key) <= self.limit)
+        let limit = self.limit?;
+        self.pending.front().filter(|entry| entry.key <= limit)
     }
 
     /// Makes the front the current entry; `false` if there is none.
     #[inline]
     pub(super) fn advance(&mut self) -> bool {
         self.release();
-        if self.front().is_some() {
-            self.current = self.pending.pop();
-            self.out_before = self.out_last;
-            self.out_last = self.current.map(|entry| (entry.key, self.pending.position(&entry)));
+        if self.front().is_none() {
+            return false;
         }
-        self.current.is_some()
+        let Some(entry) = self.pending.pop() else { return false };
+        self.out_before = self.out_last;
+        self.out_last = Some((entry.key, self.pending.position(&entry)));
+        self.current = Some(entry);
+        true
     }
 
     #[inline]
