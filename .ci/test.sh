@@ -8,8 +8,7 @@ export PROPTEST_RNG_SEED="${PROPTEST_RNG_SEED:-1}"
 
 cargo test --locked --workspace --no-fail-fast
 
-# What a feature adds.
-cargo test --locked --features rust_decimal --test trading
-cargo test --locked --features log,tracing --test facades
+# What features add, in one build.
+cargo test --locked --no-fail-fast --features rust_decimal,log,tracing,ship --test trading --test facades --test ship
 # The documents of the facades, and the guide to migrating, are examples that compile.
 cargo test --locked --features log,tracing --doc
