@@ -62,7 +62,8 @@ pub fn ready(guard: &Guard) -> Result<Systemd, Error> {
     let core = guard.logger().core();
     let every = wanted().map_err(|why| Error::config("WATCHDOG_USEC", why))?.map(|time| time / LOOKS);
     if every.is_some() && core.config.mode == Mode::Synchronous {
-        let why = "the watchdog goes by the writer's heartbeat, and a synchronous logger has no writer; remove WatchdogSec=";
+        let why =
+            "the watchdog goes by the writer's heartbeat, and a synchronous logger has no writer; remove WatchdogSec=";
         return Err(Error::config("mode", why));
     }
     let socket = Arc::new(connect(Path::new(&address)).map_err(refused)?);

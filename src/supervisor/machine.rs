@@ -459,7 +459,8 @@ impl Service {
         let doom = self.doom.take().map(|doom| format!("{doom}; ")).unwrap_or_default();
         let max = if self.plan.killable { KILL_MAX } else { self.plan.stop_max };
         let forced = if self.plan.killable { "killed" } else { "told to end" };
-        let reason = format!("{doom}it was {forced} and did not end within {max:?}: it may still run, and is left alone");
+        let reason =
+            format!("{doom}it was {forced} and did not end within {max:?}: it may still run, and is left alone");
         self.fail(number, reason, now_ns, out);
     }
 

@@ -106,7 +106,10 @@ impl World {
                 if attempt == 1 {
                     for need in self.needs(service) {
                         let phase = self.phase(need);
-                        assert!(matches!(phase, Phase::Running | Phase::Finished), "{service} before {need}: {phase:?}");
+                        assert!(
+                            matches!(phase, Phase::Running | Phase::Finished),
+                            "{service} before {need}: {phase:?}"
+                        );
                     }
                 }
                 self.alive[service] = true;
@@ -173,15 +176,16 @@ fn plans() -> impl Strategy<Value = Vec<Plan>> {
     let time = || prop::option::of((1..50_u64).prop_map(Duration::from_millis));
     let one = (restart, time(), time(), any::<bool>(), any::<u8>());
     prop::collection::vec(one, 1..6).prop_map(|all| {
-        let plan = |(number, (restart, ready_max, beat_max, killable, needs)): (usize, (Restart, _, _, bool, u8))| Plan {
-            after: (0..number).filter(|other| needs & 1 << other != 0).map(|other| other.to_string()).collect(),
-            restart,
-            ready_max,
-            beat_max,
-            stop_max: Duration::from_millis(20),
-            killable,
-            ..Plan::new(number.to_string())
-        };
+        let plan =
+            |(number, (restart, ready_max, beat_max, killable, needs)): (usize, (Restart, _, _, bool, u8))| Plan {
+                after: (0..number).filter(|other| needs & 1 << other != 0).map(|other| other.to_string()).collect(),
+                restart,
+                ready_max,
+                beat_max,
+                stop_max: Duration::from_millis(20),
+                killable,
+                ..Plan::new(number.to_string())
+            };
         all.into_iter().enumerate().map(plan).collect()
     })
 }

@@ -71,7 +71,9 @@ pub fn text(dir: &Path, component: &str) -> String {
 
 /// The services of all processes of the directory, as anybody sees them.
 pub fn services(dir: &Path) -> Vec<ServiceState> {
-    look(dir).map(|found| found.processes.into_iter().flat_map(|process| process.services).collect()).unwrap_or_default()
+    look(dir)
+        .map(|found| found.processes.into_iter().flat_map(|process| process.services).collect())
+        .unwrap_or_default()
 }
 
 pub fn tacho(dir: &Path, args: &[&str]) -> Command {

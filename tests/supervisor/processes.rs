@@ -40,7 +40,8 @@ impl Place {
         let path = self.root.path().join(name);
         let mut pid = None;
         until(name, || {
-            pid = fs::read_to_string(&path).ok().filter(|text| text.ends_with('\n')).and_then(|t| t.trim().parse().ok());
+            pid =
+                fs::read_to_string(&path).ok().filter(|text| text.ends_with('\n')).and_then(|t| t.trim().parse().ok());
             pid.is_some()
         });
         pid.unwrap()
@@ -77,7 +78,11 @@ fn programs_are_started_in_order_restarted_and_what_they_print_is_logged() {
     assert_eq!(supervisor.code(), Some(0));
     let first = place.cat("first");
     assert_eq!(first.matches("WARN     first::stderr [stderr] WARN: careful").count(), 3, "{first}");
-    assert_eq!(first.matches("ERROR    first [main] service ended: killed by signal 11, SIGSEGV").count(), 2, "{first}");
+    assert_eq!(
+        first.matches("ERROR    first [main] service ended: killed by signal 11, SIGSEGV").count(),
+        2,
+        "{first}"
+    );
     let second = place.cat("second");
     assert!(second.contains("INFO     second::stdout [stdout] got aapl in /"), "{second}");
     let all = said(tacho(&place.logs, &["cat"]));
@@ -155,7 +160,9 @@ fn signals_are_passed_on_and_a_second_one_ends_all_at_once() {
     let x = place.pid("x");
     signal(supervisor.0.id(), libc::SIGUSR1);
     until("it is passed on", || {
-        tacho(&place.logs, &["cat"]).output().is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("] one"))
+        tacho(&place.logs, &["cat"])
+            .output()
+            .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("] one"))
     });
     signal(supervisor.0.id(), libc::SIGTERM);
     until("it is told to end", || place.phases() == [Phase::Stopping]);

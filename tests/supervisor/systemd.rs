@@ -39,7 +39,8 @@ fn ptrace(request: libc::c_uint, thread: libc::pid_t) -> bool {
 
 fn writer_of(pid: u32) -> libc::pid_t {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
-    let mut named = threads.filter(|thread| fs::read_to_string(thread.path().join("comm")).unwrap() == "tacho-writer\n");
+    let mut named =
+        threads.filter(|thread| fs::read_to_string(thread.path().join("comm")).unwrap() == "tacho-writer\n");
     named.next().unwrap().file_name().to_str().unwrap().parse().unwrap()
 }
 

@@ -46,8 +46,10 @@ fn a_panic_or_error_in_one_touches_no_other_and_it_starts_again() {
         Ok::<(), String>(())
     });
     let running = all.start().unwrap();
-    until("both run again", || running.status().iter().all(|s| s.phase == Phase::Running && s.starts != 2) && {
-        running.status()[0].starts == 3 && running.status()[1].starts == 3
+    until("both run again", || {
+        running.status().iter().all(|s| s.phase == Phase::Running && s.starts != 2) && {
+            running.status()[0].starts == 3 && running.status()[1].starts == 3
+        }
     });
     let so_far = worked.load(Ordering::Relaxed);
     until("work goes on", || worked.load(Ordering::Relaxed) > so_far + 5);
@@ -85,7 +87,8 @@ fn one_that_fails_for_good_is_reported_and_the_others_run_on() {
     let tell = Arc::clone(&told);
     all.on_change(move |name, change| tell.lock().unwrap().push((name.to_owned(), change.clone())));
     let running = all.start().unwrap();
-    let expected = [("broken", Phase::Failed), ("ends", Phase::Failed), ("once", Phase::Finished), ("well", Phase::Running)];
+    let expected =
+        [("broken", Phase::Failed), ("ends", Phase::Failed), ("once", Phase::Finished), ("well", Phase::Running)];
     until("both fail", || phases(dir.path()).iter().map(|(name, phase)| (name.as_str(), *phase)).eq(expected));
     assert_eq!(services(dir.path())[0].starts, 3);
 
@@ -93,7 +96,9 @@ fn one_that_fails_for_good_is_reported_and_the_others_run_on() {
     let checked = check(None, vitals, &Limits::default());
     let finding = checked.findings.iter().find(|finding| finding.id == "services").unwrap();
     assert_eq!(finding.state, State::Critical);
-    assert!(finding.reason.starts_with("2 of 4 services: has failed: broken (no account; not started again: 2 restarts"));
+    assert!(
+        finding.reason.starts_with("2 of 4 services: has failed: broken (no account; not started again: 2 restarts")
+    );
     let prom = tacho(dir.path(), &["health", "--prom"]).output().unwrap();
     assert_eq!(prom.status.code(), Some(2));
     assert!(String::from_utf8(prom.stdout).unwrap().contains("service=\"broken\"} 1\n"));

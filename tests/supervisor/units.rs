@@ -41,7 +41,7 @@ fn units(into: &Path) -> Vec<PathBuf> {
         units.push(unit);
     }
     units.sort();
-    assert_eq!(units.len(), 6, "{units:?}");
+    assert_eq!(units.len(), 7, "{units:?}");
     units
 }
 
@@ -114,7 +114,8 @@ fn sets(text: &str) -> BTreeMap<String, BTreeSet<String>> {
 
 fn members(sets: &BTreeMap<String, BTreeSet<String>>, name: &str) -> BTreeSet<String> {
     let each = sets.get(name).into_iter().flatten();
-    each.flat_map(|member| if member.starts_with('@') { members(sets, member) } else { [member.clone()].into() }).collect()
+    each.flat_map(|member| if member.starts_with('@') { members(sets, member) } else { [member.clone()].into() })
+        .collect()
 }
 
 /// What the service is allowed: what lists add, without what lists with a tilde take away.
@@ -123,7 +124,11 @@ fn allowed(unit: &str, sets: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<St
     for list in unit.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")) {
         let (takes, list) = list.strip_prefix('~').map_or((false, list), |list| (true, list));
         for call in list.split(' ').flat_map(|name| members(sets, name)) {
-            if takes { allowed.remove(&call) } else { allowed.insert(call) };
+            if takes {
+                allowed.remove(&call)
+            } else {
+                allowed.insert(call)
+            };
         }
     }
     allowed

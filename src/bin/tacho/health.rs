@@ -174,7 +174,11 @@ fn process(out: &mut String, checked: &Checked) -> std::fmt::Result {
     for service in &vitals.services {
         let (name, phase, (restarts, max)) = (&service.name, service.phase.as_str(), service.restarts);
         let seconds = vitals.taken_unix_ns.saturating_sub(service.since_unix_ns).max(0) / 1_000_000_000;
-        write!(out, "  service   {name}: {phase} for {seconds} s, {} starts, {restarts} of {max} restarts", service.starts)?;
+        write!(
+            out,
+            "  service   {name}: {phase} for {seconds} s, {} starts, {restarts} of {max} restarts",
+            service.starts
+        )?;
         if let Some(beat) = service.beat_unix_ns {
             write!(out, ", heartbeat {} ms ago", vitals.taken_unix_ns.saturating_sub(beat).max(0) / 1_000_000)?;
         }

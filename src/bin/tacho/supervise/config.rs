@@ -177,9 +177,8 @@ fn find(program: &Program) -> Result<(), String> {
         return Err(format!("cwd: {:?} is no directory", cwd.display().to_string()));
     }
     let Some(name) = program.command.first() else { return Ok(()) };
-    let can_run = |path: PathBuf| {
-        fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
-    };
+    let can_run =
+        |path: PathBuf| fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
     let path = program.env.get("PATH").cloned().or_else(|| std::env::var("PATH").ok()).unwrap_or_default();
     let found = if name.contains('/') {
         can_run(program.cwd.as_deref().unwrap_or(Path::new(".")).join(name))

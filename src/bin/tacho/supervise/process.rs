@@ -155,6 +155,8 @@ mod tests {
     #[test]
     fn members_of_a_group_are_told_by_their_state() {
         assert!(is_member("12 (a) b) S 1 77 77 0 -1", 77));
-        assert!(!is_member("12 (a) Z 1 77 77 0 -1", 77) && !is_member("12 (a) S 77 1 77 0 -1", 77) && !is_member("", 77));
+        assert!(
+            !is_member("12 (a) Z 1 77 77 0 -1", 77) && !is_member("12 (a) S 77 1 77 0 -1", 77) && !is_member("", 77)
+        );
     }
 }
