@@ -15,6 +15,10 @@ if [ ${#missing[@]} -gt 0 ]; then
         echo "MISSING, and not to be installed here: ${missing[*]}" >&2
     fi
 fi
+# A receiver of OTLP for the tests of `tacho ship`.
+rotel="${CARGO_TARGET_DIR:-target}/tools/rotel"
+[ -x "$rotel/rotel/rotel-agent" ] || python3 -m pip install -q --no-deps --target "$rotel" rotel==0.0.1a15 \
+    || echo "MISSING, and not to be installed here: rotel" >&2
 rustup component add rustfmt clippy 2>/dev/null || true
 rustc --version
 cargo --version

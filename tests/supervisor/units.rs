@@ -41,7 +41,7 @@ fn units(into: &Path) -> Vec<PathBuf> {
         units.push(unit);
     }
     units.sort();
-    assert_eq!(units.len(), 6, "{units:?}");
+    assert_eq!(units.len(), 7, "{units:?}");
     units
 }
 
