@@ -1,4 +1,4 @@
-//! The crate `tracing` (feature `tracing`): [`layer`] is a layer for `tracing_subscriber`'s `Registry`. Events become records with
+//! The crate `tracing` (feature `tracing`): [`layer()`] is a layer for `tracing_subscriber`'s `Registry`. Events become records with
 //! typed fields; the spans that an event stands in are fields of it.
 //!
 //! ```
@@ -55,7 +55,7 @@ use tracing_subscriber::filter::Filtered;
 use tracing_subscriber::layer::{self, Filter, Layer as _};
 use tracing_subscriber::registry::LookupSpan;
 
-/// What [`layer`] makes.
+/// What [`layer()`] makes.
 pub type Layer<S> = Filtered<Recorder, LoggerLevels, S>;
 
 /// A layer that records to the global logger what its levels let through. One per registry.

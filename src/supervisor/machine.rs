@@ -129,7 +129,7 @@ pub enum Action {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Change {
-    /// It was started.
+    /// It is being started.
     Started,
     /// It is ready.
     Ready,
@@ -412,8 +412,9 @@ impl Service {
     fn start(&mut self, number: usize, now_ns: u64, out: &mut Vec<Action>) {
         self.starts = self.starts.saturating_add(1);
         self.enter(Phase::Starting, now_ns, self.plan.ready_max.map(|max| after(now_ns, max)));
-        out.push(Action::Start { service: number, attempt: self.starts });
+        // Said first, so that it stands before whatever the service says itself.
         out.push(Action::Tell(number, Change::Started));
+        out.push(Action::Start { service: number, attempt: self.starts });
         if self.plan.ready_max.is_none() {
             self.run(number, now_ns, out);
         }
