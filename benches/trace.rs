@@ -90,7 +90,7 @@ fn fill(logs: &Path, records: u64) {
                 for order_id in 0..records / 8 {
                     let noise = (order_id ^ (index as u64) << 60).wrapping_mul(0x9e37_79b9_7f4a_7c15);
                     let (price, quantity) = (90_000.0 + (noise % 1_000_000) as f64 / 100.0, (noise >> 32) % 1_000);
-                    if noise % 97 == 0 {
+                    if noise.is_multiple_of(97) {
                         warn!(logger: log, order_id, price; "rejected by the exchange, {quantity} left of {}", noise % 5_000);
                     } else {
                         info!(logger: log, order_id, price, symbol = "BTC/USDT"; "passed on {quantity} after {} ns", noise >> 50);

@@ -204,6 +204,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::excessive_precision, reason = "the digits show what lies halfway")]
     fn a_float_halfway_between_its_shortest_decimals_is_std_s() {
         // The exact value has one digit more than the shortest decimals, and that is a 5.
         for value in [9007199254740993.0 + 0.5, 4503599627370497.5, 562949953421312.125, 1125899906842624.125, 5e-324] {

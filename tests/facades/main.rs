@@ -5,7 +5,13 @@
 //! call sites.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::exit,
+    reason = "tests fail by panicking, children exit"
+)]
 #![allow(missing_docs, unreachable_pub, reason = "a test")]
 
 mod allocation;

@@ -223,7 +223,7 @@ mod tests {
     fn each_kind_of_field_finds_its_form() {
         assert_eq!(form_of(&[9; 1000]), (EQUAL, 2));
         // A number that counts up, in whatever steps, takes no byte for each.
-        let count: Vec<u64> = (0..1000).map(|index| 1 << 40 | index * 26).collect();
+        let count: Vec<u64> = (0..1000).map(|index| (1 << 40) | (index * 26)).collect();
         let (form, bytes) = form_of(&count);
         assert!((form, bytes < 16) == (DIFFERENCES, true), "{bytes}");
         let few: Vec<u64> = (0..1000_u64).map(|index| [u64::MAX, 5, 1 << 50][index as usize % 3]).collect();
