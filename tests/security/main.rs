@@ -5,7 +5,15 @@
 //!
 //! `TACHO_SCRIBBLES=1000 cargo test --test security` scribbles more often than the default, 8 times.
 #![cfg(feature = "cli")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that fails says so")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that fails, or is skipped, says so"
+)]
 
 mod names;
 mod users;
