@@ -3,7 +3,7 @@
 //!
 //! `cargo run --features log,tracing --example facades`, also with `RUST_LOG=info,matching=trace` before it.
 
-#![allow(clippy::print_stdout, reason = "a program may print")]
+#![allow(clippy::print_stdout, clippy::panic, reason = "a program may print, and shows a panic")]
 
 use std::time::Duration;
 use tachograph::{Config, View, facade, start};

@@ -108,7 +108,7 @@ pub fn zstd<D: Disk>(_: &D, _: &D::File, _: &D::File, _: i32) -> io::Result<Summ
 /// Either, as the codec says.
 ///
 /// # Errors
-/// As [`gzip`] and [`zstd`].
+/// As [`gzip`] and [`zstd()`].
 pub fn compress<D: Disk>(disk: &D, source: &D::File, sink: &D::File, codec: Codec) -> io::Result<Summary> {
     match codec {
         Codec::Gzip(level) => gzip(disk, source, sink, level),

@@ -2,7 +2,7 @@
 //!
 //! A file that was opened is kept open until another segment is wanted, so that it may be compressed and removed by
 //! others meanwhile. Compressed ones are inflated as they are read, in bounded memory: block by block where they are
-//! [packed](crate::segment::packed), as they are since that form exists, else as the one stream that they were before.
+//! packed (`segment::packed`), as they are since that form exists, else as the one stream that they were before.
 
 use super::file;
 use super::packed::Packed;

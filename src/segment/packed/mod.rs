@@ -18,7 +18,7 @@
 //!            for each group: for each field: column │ floats │ texts;   the rest of each record
 //! ```
 //!
-//! Numbers without a size are [varints](varint); [`column`], [`decimal`] and [`pack`] draw columns, floats and texts. Blocks of at
+//! Numbers without a size are varints (`varint.rs`); `column.rs`, `decimal.rs` and `pack.rs` draw columns, floats and texts. Blocks of at
 //! most [`BLOCK_BYTES`] stand for themselves, so that damage costs one of them, and one can be read without those before. The
 //! last member, where there are several blocks, has header and definitions again: with them records are readable when the block that
 //! has the definitions is damaged.
