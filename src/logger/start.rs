@@ -373,14 +373,14 @@ fn launch(config: Config) -> Result<(Arc<Core>, Threads), Error> {
     if config.dir.as_os_str().is_empty() {
         return Err(Error::config("dir", "it is empty; \".\" is the working directory"));
     }
-    let cores = sys::thread::cores();
+    let (cores, remark) = cores(&config);
     let pin = config.check(&cores)?;
     // Before anything is made, because a text that is no level must leave nothing behind.
     levels(&config)?;
     let terms = Stored::of(&views::check(&config)?);
     group(&config)?;
     let _errors = sys::thread::FileSizeErrors::begin();
-    let mut remarks = Vec::new();
+    let mut remarks: Vec<_> = remark.into_iter().collect();
     if !ticks::is_steady() {
         remarks.push("the processor's counter does not run at one rate: times can be wrong".to_owned());
     }
@@ -414,6 +414,24 @@ fn launch(config: Config) -> Result<(Arc<Core>, Threads), Error> {
     }
     core.control.identity.state.store(control::state::RUNNING, Ordering::Release);
     Ok((core, threads))
+}
+
+/// Cores for our threads. Whoever pins a thread to one core and calls `start` on it does not mean them to share it: where
+/// another core is named for the writer, they may use all that the process may.
+fn cores(config: &Config) -> (Vec<usize>, Option<String>) {
+    let cores = sys::thread::cores();
+    let [only] = cores.as_slice() else { return (cores, None) };
+    match config.writer_core {
+        config::WriterCore::Core(core) if core != *only => (sys::thread::permitted_cores(), None),
+        config::WriterCore::Auto if sys::thread::permitted_cores().len() > 1 => {
+            let remark = format!(
+                "start was called by a thread that is pinned to core {only}, so writer and worker share that core: \
+                 call start before pinning, or name another core by writer_core"
+            );
+            (cores, Some(remark))
+        }
+        _ => (cores, None),
+    }
 }
 
 /// A logger without directory, disk and threads: each call brings its record to what `behind` makes of the writer.

@@ -26,6 +26,16 @@ pub(crate) fn cores() -> Vec<usize> {
     core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect()
 }
 
+/// Cores that any thread of this process may be put on, also where the calling one is pinned to fewer: what the kernel
+/// leaves of all of them to a thread that asks for all. A limit that was set by `taskset` is among what is asked away.
+pub(crate) fn permitted_cores() -> Vec<usize> {
+    let asked = std::thread::Builder::new().name("tacho-cores".to_owned()).spawn(|| {
+        unpin(&(0..libc::CPU_SETSIZE as usize).collect::<Vec<_>>());
+        cores()
+    });
+    asked.ok().and_then(|thread| thread.join().ok()).unwrap_or_default()
+}
+
 /// Pins the calling thread to `core`, which must be one of [`cores`]; tells whether it worked.
 pub(crate) fn pin_to(core: usize) -> bool {
     core_affinity::set_for_current(core_affinity::CoreId { id: core })

@@ -1,6 +1,6 @@
 //! Configurations: from files, and wrong ones.
 
-use crate::support::{FLUSH, Place};
+use crate::support::{FLUSH, Place, child};
 use std::fs;
 use tachograph::{Config, Idle, WriterCore, debug, info, start_isolated};
 
@@ -74,4 +74,43 @@ fn wrong_values_are_refused_before_anything_is_made() {
         assert!(!place.dir.exists(), "{field}: the directory was made");
         assert_eq!(place.live_folders(), 0, "{field}: something is left in shared memory");
     }
+}
+
+/// The cores that the thread of that name may run on.
+fn cores_of(name: &str) -> String {
+    for task in fs::read_dir("/proc/self/task").unwrap() {
+        let task = task.unwrap().path();
+        if fs::read_to_string(task.join("comm")).unwrap().trim() == name {
+            let status = fs::read_to_string(task.join("status")).unwrap();
+            let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+            return list.unwrap().trim().to_owned();
+        }
+    }
+    panic!("there is no thread {name}");
+}
+
+#[test]
+fn started_by_a_pinned_thread_the_logger_goes_to_the_core_that_is_named_or_says_that_it_shares_one() {
+    let cores = core_affinity::get_core_ids().unwrap();
+    let [first, .., last] = cores.as_slice() else {
+        eprintln!("SKIPPED: there is one core here");
+        return;
+    };
+    let (first, last) = (*first, *last);
+    let (_, output) = child(
+        "configuration::started_by_a_pinned_thread_the_logger_goes_to_the_core_that_is_named_or_says_that_it_shares_one",
+        |place| {
+            assert!(core_affinity::set_for_current(first));
+            let named = start_isolated(place.config().writer_core(WriterCore::Core(last.id))).unwrap();
+            assert_eq!(named.health().writer_core, Some(last.id as u32));
+            assert_eq!(cores_of("tacho-writer"), last.id.to_string());
+            assert_ne!(cores_of("tacho-worker"), first.id.to_string());
+            named.close(FLUSH).unwrap();
+            let auto = start_isolated(place.within("auto").config()).unwrap();
+            let trouble = auto.health().trouble.unwrap_or_default();
+            assert!(trouble.contains("writer_core"), "{trouble}");
+            auto.close(FLUSH).unwrap();
+        },
+    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
