@@ -402,7 +402,9 @@ impl Config {
         /// How a line looks; see [`format::pattern`](crate::format::pattern). Default: that module's default pattern.
         text_pattern: impl Into<String>,
         /// Bytes of archived journal at most; the oldest segments go first. Default: 1 GiB; from 1 MiB. However small they
-        /// are, journals of no more than 1,000 dead processes are kept.
+        /// are, journals of no more than 1,000 dead processes are kept. Segments that are not in the views yet are spared up to
+        /// twice that: who logs faster than lines are written for so long that they are more loses the oldest of them, whatever the
+        /// [overflow policy](Overflow); [`Health::lost`](crate::Health::lost) counts their records.
         archive_bytes_max: u64,
         /// Whether finished journal segments are [packed](crate::segment::packed) and compressed. Default: yes.
         archive_compress: bool,
