@@ -481,6 +481,11 @@ impl Feed {
             return;
         }
         if over {
+            if member.over
+                && let Err(error) = member.close(journal)
+            {
+                member.error = Some(error.to_string());
+            }
             journal.let_out();
             member.at_end = !journal.has_ready();
             let unseen = matches!(&member.place, Place::Other(source) if !source.is_live());
@@ -529,6 +534,24 @@ impl Member {
                         journal.name()
                     )));
                 }
+            }
+        }
+    }
+
+    /// Takes what is left of the last segment, which will not grow any more: a loss of power can leave zeros in its midst,
+    /// which are as what is not written yet, and whole records behind them.
+    fn close(&mut self, journal: &mut Journal) -> io::Result<()> {
+        let Place::Other(source) = &mut self.place else { return Ok(()) };
+        if source.is_live() {
+            return Ok(());
+        }
+        loop {
+            let want = journal.want();
+            let mut bytes = journal.buffer();
+            let extent = source.read(want.segment, want.offset, WINDOW_BYTES, &mut bytes)?;
+            // A lost header costs another round: its frames tell how they are to be read.
+            if extent != Extent::Growing || bytes.is_empty() || journal.feed(bytes, Extent::End) != Fed::Progress {
+                return Ok(());
             }
         }
     }

@@ -9,7 +9,7 @@
 //! * each record that was taken is in the view once, in the order of its thread, whole; times go back on marked lines only;
 //! * after a loss of power, what was told to be synced is there; of the rest nothing is twice, or anything else than it was;
 //! * at the end, on a disk that is well again, none is missing, and each drop is stated;
-//! * at the end, what the journals have the view has too, where no power was lost;
+//! * at the end, what the journals have the view has too, also behind a loss of power;
 //! * `called = written + left out + dropped`; what sampling left out stands in summaries, to the last record; the archive is whole, and nothing is left in shared memory;
 //! * files are no larger, and no more, than they may be.
 //!
@@ -116,6 +116,12 @@ mod tests {
             .min(seen.collected)
             .min(seen.collectors);
         assert!(count < 50 || tried > 0, "{seen:?}");
+    }
+
+    /// A loss of power left zeros in the midst of a journal's last segment.
+    #[test]
+    fn what_stands_behind_a_hole_in_the_last_segment_is_rendered() {
+        assert!(simulate(10031).power_losses > 0);
     }
 
     #[test]

@@ -599,11 +599,10 @@ impl World<'_> {
 
     /// What stands in the journals stands in the view too: the one is made of the other.
     fn check_archived(&self) {
-        // Behind a loss of power that does not hold yet: seed 10031.
-        if self.meddled || self.mercy.oldest || self.short || self.power_lost {
+        if self.meddled || self.mercy.oldest || self.short {
             return;
         }
-        let trust = Trust { meddled: false, power_lost: false };
+        let trust = Trust { meddled: false, power_lost: self.power_lost };
         read(&self.place.logs(), self.file_bytes_max, false, trust).check_archived(&archived(&self.place.logs()));
     }
 
