@@ -48,11 +48,14 @@ fn child_fills_segments_and_dies() {
         (0..100).for_each(|n| info!(logger: tacho, target: "orders", "order {n} of many"));
         std::thread::sleep(Duration::from_millis(1));
     }
+    // However slow the machine is, everything is in the files; what is forced to disk is the interval's doing.
+    tacho.flush(PATIENCE).unwrap();
     // Time for several intervals, with something to sync in each.
     for n in 0..10 {
         info!(logger: tacho, target: "orders", "order {n} of a few");
         std::thread::sleep(2 * INTERVAL);
     }
+    std::thread::sleep(20 * INTERVAL);
     std::fs::write(dir.join("end"), "").unwrap();
     std::process::abort();
 }

@@ -83,7 +83,7 @@ mod models {
 
     /// Who finds no call on the cold path knows of all that were counted.
     fn ends_behind_the_last_count(ended: Option<u64>, callers: Vec<thread::JoinHandle<bool>>) {
-        let let_in = callers.into_iter().map(|caller| u64::from(caller.join().unwrap())).sum();
+        let let_in: u64 = callers.into_iter().map(|caller| u64::from(caller.join().unwrap())).sum();
         assert!(ended.is_none_or(|seen| seen == let_in), "{ended:?} seen, {let_in} counted");
     }
 

@@ -95,7 +95,7 @@ fn a_kill_of_one_process() {
     let (logs, file) = (root.path().join("logs"), root.path().join("services.toml"));
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/trading_platform/services.toml");
     let program =
-        format!("\"{}\", \"--dir\", \"{}\", \"--pace\", \"4\"", example("trading_platform").display(), logs.display());
+        format!("\"{}\", \"--dir\", \"{}\", \"--pace\", \"10\"", example("trading_platform").display(), logs.display());
     let services = fs::read_to_string(shipped).unwrap().replace("\"trading_platform\"", &program);
     let name = format!("name = \"{VICTIM}\"\n");
     fs::write(&file, services.replace(&name, &format!("{name}backoff = \"1 s\"\njitter_percent = 0\n"))).unwrap();
