@@ -107,8 +107,8 @@ fn started_by_a_pinned_thread_the_logger_goes_to_the_core_that_is_named_or_says_
             assert_ne!(cores_of("tacho-worker"), first.id.to_string());
             named.close(FLUSH).unwrap();
             let auto = start_isolated(place.within("auto").config()).unwrap();
-            let trouble = auto.health().trouble.unwrap_or_default();
-            assert!(trouble.contains("writer_core"), "{trouble}");
+            let remarks = auto.health().remarks;
+            assert!(remarks.iter().any(|remark| remark.contains("writer_core")), "{remarks:?}");
             auto.close(FLUSH).unwrap();
         },
     );
