@@ -79,7 +79,10 @@ fn main() {
 /// Logs the records, and waits until all of them are archived, in the views, and compressed.
 fn fill(logs: &Path, records: u64) {
     let config = || {
-        let config = Config::new(logs).overflow(Overflow::Block).block_max(PATIENCE).health_interval(Duration::ZERO);
+        let config = Config::new(logs)
+            .overflow(Overflow::Block)
+            .block_max(Duration::from_secs(60))
+            .health_interval(Duration::ZERO);
         config.archive_bytes_max(1_u64 << 40).view_backups(10_000_u32).view_compress_delay(Duration::ZERO)
     };
     let guard = start(config()).unwrap();

@@ -336,7 +336,13 @@ impl Machine {
         let Some(service) = self.services.get_mut(number) else { return };
         let is_due = service.next_ns().is_some_and(|until| until <= now_ns);
         match service.phase {
-            Phase::Pausing if is_due && !self.stopping => service.start(number, now_ns, out),
+            Phase::Pausing if is_due && !self.stopping => {
+                // Later than planned, where nobody looked in time: the period counts from here.
+                if let Some(restart) = service.restarts.last_mut() {
+                    *restart = now_ns;
+                }
+                service.start(number, now_ns, out);
+            }
             Phase::Starting if is_due => {
                 let max = service.plan.ready_max.unwrap_or_default();
                 service.condemn(number, format!("it was not ready within {max:?}"), now_ns, out);
