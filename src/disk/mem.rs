@@ -28,11 +28,26 @@ pub(super) struct Inode {
     pub(super) synced: Vec<u8>,
     mtime_ns: i64,
     pub(super) links: u64,
+    /// What the file system calls it, while it has a name or is open: another file may get the number after that.
+    pub(super) number: u64,
+    opens: u64,
 }
 
 /// A file of a [`MemDisk`].
 #[derive(Debug)]
-pub struct MemFile(u64);
+pub struct MemFile {
+    state: Arc<Mutex<State>>,
+    ino: u64,
+}
+
+impl Drop for MemFile {
+    fn drop(&mut self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(inode) = state.inodes.get_mut(&self.ino) {
+            inode.opens = inode.opens.saturating_sub(1);
+        }
+    }
+}
 
 #[derive(Default, Debug)]
 pub(super) struct State {
@@ -96,9 +111,17 @@ impl MemDisk {
     }
 
     fn open(&self, name: &str) -> io::Result<MemFile> {
-        let state = self.state();
+        let mut state = self.state();
         state.alive()?;
-        state.names.get(&self.path(name)).map(|&ino| MemFile(ino)).ok_or_else(|| io::ErrorKind::NotFound.into())
+        let ino = state.names.get(&self.path(name)).copied().ok_or(io::ErrorKind::NotFound)?;
+        Ok(self.opened(&mut state, ino))
+    }
+
+    fn opened(&self, state: &mut State, ino: u64) -> MemFile {
+        if let Some(inode) = state.inodes.get_mut(&ino) {
+            inode.opens += 1;
+        }
+        MemFile { state: Arc::clone(&self.state), ino }
     }
 
     /// The name below this directory of what has this path on the disk.
@@ -208,10 +231,18 @@ impl State {
     fn create(&mut self, path: &str) -> u64 {
         self.next += 1;
         let ino = self.next;
-        self.inodes.insert(ino, Inode { links: 1, mtime_ns: self.now_ns, ..Inode::default() });
+        let number = self.free_number();
+        self.inodes.insert(ino, Inode { links: 1, mtime_ns: self.now_ns, number, ..Inode::default() });
         self.names.insert(path.to_owned(), ino);
         self.unsynced.push(Entry::Made(path.to_owned(), ino));
         ino
+    }
+
+    /// The least number that no file has, as ext4 gives it: that of a file deleted just now, as a rule.
+    fn free_number(&self) -> u64 {
+        let is_there = |(_, inode): &(&u64, &Inode)| inode.links > 0 || inode.opens > 0;
+        let taken: BTreeSet<u64> = self.inodes.iter().filter(is_there).map(|(_, inode)| inode.number).collect();
+        (1..).find(|number| !taken.contains(number)).unwrap_or(u64::MAX)
     }
 
     fn create_checked(&mut self, path: &str) -> io::Result<u64> {
@@ -258,12 +289,12 @@ impl State {
     }
 
     fn inode(&mut self, file: &MemFile) -> io::Result<&mut Inode> {
-        self.inodes.get_mut(&file.0).ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.inodes.get_mut(&file.ino).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn stat(&self, ino: u64) -> Option<Stat> {
         self.inodes.get(&ino).map(|inode| Stat {
-            identity: Identity { dev: 1, ino },
+            identity: Identity { dev: 1, ino: inode.number },
             bytes: inode.bytes.len() as u64,
             mtime_ns: inode.mtime_ns,
             links: inode.links,
@@ -368,7 +399,8 @@ impl Disk for MemDisk {
     }
 
     fn lock(&self, name: &str) -> io::Result<Option<MemLock>> {
-        let MemFile(ino) = self.open_write(name)?;
+        let file = self.open_write(name)?;
+        let ino = file.ino;
         let mut state = self.state();
         if state.locks.contains_key(&ino) {
             return Ok(None);
@@ -386,7 +418,9 @@ impl Disk for MemDisk {
     }
 
     fn create_new(&self, name: &str) -> io::Result<MemFile> {
-        self.state().create_checked(&self.path(name)).map(MemFile)
+        let mut state = self.state();
+        let ino = state.create_checked(&self.path(name))?;
+        Ok(self.opened(&mut state, ino))
     }
 
     fn open_append(&self, name: &str) -> io::Result<MemFile> {
@@ -427,7 +461,7 @@ impl Disk for MemDisk {
     fn stat(&self, file: &MemFile) -> io::Result<Stat> {
         let state = self.state();
         state.alive()?;
-        state.stat(file.0).ok_or_else(|| io::ErrorKind::NotFound.into())
+        state.stat(file.ino).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn stat_name(&self, name: &str) -> io::Result<Option<Stat>> {

@@ -39,6 +39,9 @@ impl Entry {
     }
 }
 
+/// Numbers of files that were there before power failed begin here.
+const AFTER_LOSS: u64 = 1 << 32;
+
 /// Leaves of each directory the first changes, of each file any pages; `pick(n)` chooses a number below `n`.
 pub(super) fn lose(state: &mut State, page_bytes: usize, pick: &mut dyn FnMut(usize) -> usize) {
     let mut directories: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
@@ -67,8 +70,10 @@ pub(super) fn lose(state: &mut State, page_bytes: usize, pick: &mut dyn FnMut(us
     state.names = state.synced_names.clone();
     let named: Vec<u64> = state.names.values().copied().collect();
     state.inodes.retain(|ino, _| named.contains(ino));
-    for inode in state.inodes.values_mut() {
+    for (ino, inode) in &mut state.inodes {
         inode.links = 1;
+        // A number that was given again belongs to one of the two only.
+        inode.number = AFTER_LOSS | ino;
         leave_pages(inode, page_bytes, pick);
     }
 }

@@ -24,13 +24,16 @@ pub struct Compress<D: Disk> {
 
 /// What became of a [`Job`].
 #[derive(Debug)]
-pub struct JobResult {
+pub struct JobResult<D: Disk> {
     pub(crate) view: usize,
     pub(crate) identity: Identity,
+    /// Stays open until the copy has its name: the number of a file that is deleted meanwhile would be given to another
+    /// one, which this would be taken for a copy of.
+    pub(crate) source: D::File,
     pub(crate) outcome: io::Result<Summary>,
 }
 
-impl JobResult {
+impl<D: Disk> JobResult<D> {
     /// Whether the work was done.
     pub fn is_ok(&self) -> bool {
         self.outcome.is_ok()
@@ -39,12 +42,12 @@ impl JobResult {
 
 impl<D: Disk> Job<D> {
     /// Does the work. The result goes back to [`ViewSet::finished`](super::ViewSet::finished).
-    pub fn run(self) -> JobResult {
+    pub fn run(self) -> JobResult<D> {
         let Self::Compress(job) = self;
         let outcome = compress::compress(&*job.disk, &job.source, &job.sink, job.codec).and_then(|summary| {
             job.disk.set_mtime(&job.sink, job.mtime_ns)?;
             Ok(summary)
         });
-        JobResult { view: job.view, identity: job.identity, outcome }
+        JobResult { view: job.view, identity: job.identity, source: job.source, outcome }
     }
 }

@@ -14,7 +14,9 @@
 
 use super::names::Part;
 use super::rotation::{Period, Settings};
-use super::{ComponentViews, Config, Cursor, Format, Job, ProcessCursor, Progress, Push, ViewConfig, ViewSet};
+use super::{
+    ComponentViews, Config, Cursor, Format, Job, JobResult, ProcessCursor, Progress, Push, ViewConfig, ViewSet,
+};
 use crate::disk::{Fault, MemDisk};
 use crate::format::pattern::Pattern;
 use crate::level::Level;
@@ -89,6 +91,8 @@ struct Model {
     meddled: bool,
     crash_armed: bool,
     jobs: Vec<Job<MemDisk>>,
+    /// Done, and not taken back yet.
+    results: Vec<JobResult<MemDisk>>,
     thread: Thread,
     seen: Seen,
 }
@@ -129,6 +133,7 @@ pub fn check_rotation_model(data: &[u8]) -> Seen {
         meddled: false,
         crash_armed: false,
         jobs: Vec::new(),
+        results: Vec::new(),
         thread: Thread { name: "t".to_owned(), tid: 1 },
         seen: Seen::default(),
     };
@@ -150,7 +155,7 @@ impl Model {
             0..=4 => self.log(value),
             5..=7 => self.write(),
             8 => self.upkeep(),
-            9 => self.run_jobs(),
+            9 => self.run_jobs(value),
             10 => {
                 let _ = self.set.as_mut().map(|set| set.rotate(None, self.now_ns));
             }
@@ -171,14 +176,14 @@ impl Model {
             14 => self.meddle(value),
             _ => {
                 self.page = self.set.take().map_or_else(Vec::new, ViewSet::into_page);
-                self.jobs.clear();
+                self.forget_jobs();
                 self.restart();
             }
         }
         if self.disk.crashed() {
             self.seen.crashes += 1;
             self.page = self.set.take().map_or_else(Vec::new, ViewSet::into_page);
-            self.jobs.clear();
+            self.forget_jobs();
             self.disk.revive();
             self.crash_armed = false;
             self.restart();
@@ -251,9 +256,13 @@ impl Model {
         }
     }
 
-    fn run_jobs(&mut self) {
-        for job in std::mem::take(&mut self.jobs) {
-            let result = job.run();
+    /// Does the jobs; their results may be taken back only the next time.
+    fn run_jobs(&mut self, value: u8) {
+        self.results.extend(std::mem::take(&mut self.jobs).into_iter().map(Job::run));
+        if value % 4 == 3 {
+            return;
+        }
+        for result in std::mem::take(&mut self.results) {
             if let Some(set) = &mut self.set
                 && set.finished(result, self.now_ns).is_ok()
                 && !self.disk.crashed()
@@ -261,6 +270,11 @@ impl Model {
                 self.seen.compressed += 1;
             }
         }
+    }
+
+    fn forget_jobs(&mut self) {
+        self.jobs.clear();
+        self.results.clear();
     }
 
     fn meddle(&mut self, value: u8) {
@@ -431,7 +445,7 @@ impl Model {
             self.disk.set_now(self.now_ns);
             self.write();
             self.upkeep();
-            self.run_jobs();
+            self.run_jobs(0);
         }
         let Some(set) = &self.set else { return };
         assert_eq!(set.cursor(), &cursor(self.journal.len() as u64));

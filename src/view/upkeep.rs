@@ -163,11 +163,12 @@ impl<D: Disk, P: IntentPage> ViewSet<D, P> {
     ///
     /// # Errors
     /// The error of the job, or of giving the name; the plain backup is still there then, and is tried again later.
-    pub fn finished(&mut self, result: JobResult, now_ns: i64) -> io::Result<()> {
+    pub fn finished(&mut self, result: JobResult<D>, now_ns: i64) -> io::Result<()> {
         self.job = None;
         let Some(view) = self.views.get_mut(result.view) else { return Ok(()) };
         let disk = &self.disk;
         let adopted = result.outcome.and_then(|done| view.files.adopt(disk, result.identity, done.bytes_in));
+        drop(result.source);
         match adopted {
             Ok(true) => {
                 self.job_backoff = Backoff::default();
@@ -201,6 +202,41 @@ fn is_older(part: Part, other: Part) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::MemDisk;
+    use crate::format::pattern::Pattern;
+    use crate::reader::record::Thread;
+    use crate::view::rotation::Settings;
+    use crate::view::testing::{cursor, note};
+    use crate::view::{Config, Format, Progress, ViewConfig};
+
+    const NOW_NS: i64 = 1_000_000_000_000;
+
+    #[test]
+    fn the_copy_of_a_backup_that_went_meanwhile_does_not_replace_another_file() {
+        let disk = Arc::new(MemDisk::new());
+        let format = Format::text("{message}".parse::<Pattern>().unwrap());
+        let rotation = Settings { backups: 1, compress_delay_ns: 0, ..Settings::default() };
+        let all = ViewConfig { name: "all".to_owned(), format, rotation, ..Default::default() };
+        let config = Config { views: vec![all], components: None, open_files_max: 4 };
+        let (mut set, _) = ViewSet::open(Arc::clone(&disk), vec![0; 8192], config).unwrap();
+        let thread = Thread { name: "t".to_owned(), tid: 1 };
+        let put_away = |set: &mut ViewSet<MemDisk, Vec<u8>>, seq: u32| {
+            let _ = set.push(&note("bot", &thread, seq, &format!("line {seq}")));
+            assert_eq!(set.write(&cursor(u64::from(seq)), NOW_NS), Progress::Done);
+            set.rotate(None, NOW_NS).unwrap();
+        };
+        put_away(&mut set, 1);
+        set.sync().unwrap();
+        let source = disk.stat_name("all.log.1").unwrap().unwrap();
+        let result = set.maintain(NOW_NS).unwrap().unwrap().run();
+        // The backup goes, then a file of the same length is put away in its stead.
+        put_away(&mut set, 2);
+        put_away(&mut set, 3);
+        assert_eq!(disk.stat_name("all.log.1").unwrap().unwrap().bytes, source.bytes);
+        set.finished(result, NOW_NS).unwrap();
+        assert_eq!(disk.names(), ["all.log.1"]);
+        assert_eq!(disk.bytes("all.log.1").unwrap(), b"line 3\n");
+    }
 
     #[test]
     fn the_oldest_backup_is_told_by_number_and_by_date() {

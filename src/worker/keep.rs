@@ -42,7 +42,7 @@ const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 /// The longest file that says where a process's live folder is.
 const POINTER_BYTES_MAX: usize = 4096;
 
-/// A segment's file: its process, and its name in the folder of that.
+/// A segment: its process, and the name of its file in the folder of that; of the plain one, if that is there too.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Place {
     process: String,
@@ -156,8 +156,14 @@ impl<D: Disk> Keeper<D> {
     /// The compressed copy is whole and synced: the plain one goes.
     pub(super) fn compressed(&mut self, of: &slow::Segment<D>, outcome: io::Result<()>, now_ns: i64) -> io::Result<()> {
         let place = self.busy.take();
-        match outcome.and_then(|()| of.folder.unlink(&of.name)) {
-            Ok(()) => {
+        let replace = || {
+            // Others may have deleted the copy since: then the plain one is all there is.
+            let there = of.folder.stat_name(&of.packed_name())?.is_some();
+            if there { of.folder.unlink(&of.name).map(|()| true) } else { Ok(false) }
+        };
+        match outcome.and_then(|()| replace()) {
+            Ok(replaced) => {
+                self.todo.extend(place.filter(|_| !replaced));
                 self.backoff = Backoff::default();
                 Ok(())
             }
@@ -181,11 +187,11 @@ impl<D: Disk> Keeper<D> {
         if !self.compress {
             return;
         }
-        for Segment { place, newest, lives, .. } in segments {
+        for Segment { place, stays, lives, .. } in segments {
             let known = self.busy.as_ref() == Some(place) || self.todo.contains(place);
             let plain = place.name.ends_with(".seg");
             let tended = self.tended.contains(&place.process);
-            if plain && !known && (!lives || (tended && !newest)) {
+            if plain && !known && (!lives || (tended && !stays)) {
                 self.todo.push_back(place.clone());
             }
         }
@@ -242,7 +248,7 @@ impl<D: Disk> Keeper<D> {
 
     /// The oldest segment that may be given up for want of room, at this cost: a finished one.
     pub(super) fn oldest(&self, needed: &Needed, cost: Cost) -> io::Result<Option<Segment>> {
-        let segments = self.segments()?.into_iter().filter(|segment| !segment.newest && !segment.is_being_read(needed));
+        let segments = self.segments()?.into_iter().filter(|segment| !segment.stays && !segment.is_being_read(needed));
         let wanted = segments.filter(|segment| segment.cost(needed) == cost);
         Ok(wanted.min_by(|a, b| a.age.cmp(&b.age)))
     }
@@ -250,29 +256,30 @@ impl<D: Disk> Keeper<D> {
     /// Deletes a segment, if nobody else did. Before that `say` is told what goes, once, so that no loss goes untold
     /// wherever this process dies.
     pub(super) fn delete(&mut self, segment: &Segment, needed: &Needed, say: &mut impl FnMut(Going)) -> io::Result<()> {
-        let Segment { place, bytes, .. } = segment;
+        let Segment { place, bytes, copies, .. } = segment;
         let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
         let folder = match self.journals.folder(&place.process) {
             Err(error) if gone(&error) => return Ok(()),
             opened => opened?,
         };
         if self.going.as_ref() != Some(place) {
-            // While both forms of a segment are there, the records are in the other one.
-            let is_lost = segment.is_needed(needed) && !segment.twin;
-            let lost = match if is_lost { count_records(&folder, &place.name) } else { Ok(0) } {
+            let counted = if segment.is_needed(needed) { count_records(&folder, &place.name) } else { Ok(0) };
+            let lost = match counted {
                 Err(error) if gone(&error) => return Ok(()),
                 counted => counted?,
             };
-            say(Going { bytes: *bytes, lost, awaited: segment.awaited && !segment.twin });
+            say(Going { bytes: *bytes, lost, awaited: segment.awaited });
             self.going = Some(place.clone());
         }
-        match folder.unlink(&place.name) {
-            Err(error) if !gone(&error) => Err(error),
-            _ => {
-                self.going = None;
-                Ok(())
+        // By the last of them it is known again, should one not go now.
+        for name in copies.iter().chain([&place.name]) {
+            match folder.unlink(name) {
+                Err(error) if !gone(&error) => return Err(error),
+                _ => {}
             }
         }
+        self.going = None;
+        Ok(())
     }
 
     fn segments(&self) -> io::Result<Vec<Segment>> {
@@ -291,26 +298,39 @@ impl<D: Disk> Keeper<D> {
                 opened => opened?,
             };
             let awaited_from = readers.iter().map(|reader| reader.get(&process).copied().unwrap_or(0)).min();
-            let mut names = Vec::new();
-            folder.list(&mut |name| names.extend(segment_number(name).map(|number| (number, name.to_owned()))))?;
-            if names.is_empty() {
+            let mut forms: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
+            folder.list(&mut |name| {
+                if let Some(number) = segment_number(name) {
+                    forms.entry(number).or_default().insert(name.to_owned());
+                }
+            })?;
+            // The newest segment of a process is being appended to, or may be.
+            let Some(newest) = forms.keys().last().copied() else {
                 empty(&process);
                 continue;
-            }
-            // The newest segment of a process is being appended to, or may be.
-            let newest = names.iter().map(|(number, _)| *number).max();
+            };
             let lives = self.lives(&process, &folder);
             let rendered = !lives && journal::is_marked_rendered(&folder)?;
-            for (number, name) in &names {
-                let Some(stat) = folder.stat_name(name)? else { continue };
-                let age = (stat.mtime_ns, process.clone(), *number);
-                let place = Place { process: process.clone(), name: name.clone() };
-                let twin = names.iter().any(|(other, of)| other == number && of != name);
+            for (number, names) in forms {
+                // The plain one, whose name is the start of the others', comes first.
+                let mut there = Vec::new();
+                let (mut bytes, mut mtime_ns) = (0_u64, i64::MAX);
+                for name in names {
+                    let Some(stat) = folder.stat_name(&name)? else { continue };
+                    (bytes, mtime_ns) = (bytes.saturating_add(stat.bytes), mtime_ns.min(stat.mtime_ns));
+                    there.push(name);
+                }
+                let mut names = there.into_iter();
+                let Some(name) = names.next() else { continue };
+                let age = (mtime_ns, process.clone(), number);
+                let place = Place { process: process.clone(), name };
                 // Before it is rendered for good it may still be read, whoever wrote it; for a while that is likely.
-                let still = unix_ns().saturating_sub(stat.mtime_ns) > QUIET_NS;
-                let newest = newest == Some(*number) && !rendered && (lives || !still);
-                let awaited = awaited_from.is_some_and(|first| *number >= first);
-                segments.push(Segment { age, place, bytes: stat.bytes, newest, lives, rendered, twin, awaited });
+                let still = unix_ns().saturating_sub(mtime_ns) > QUIET_NS;
+                let newest = newest == number && !rendered && (lives || !still);
+                let stays = newest || self.busy.as_ref() == Some(&place);
+                let awaited = awaited_from.is_some_and(|first| number >= first);
+                let copies = names.collect();
+                segments.push(Segment { age, place, copies, bytes, stays, lives, rendered, awaited });
             }
         }
         Ok(segments)
@@ -336,21 +356,24 @@ pub(crate) fn readers<D: Disk>(journals: &D) -> io::Result<Vec<HashMap<String, u
     Ok(readers)
 }
 
-/// A file of the archive.
+/// A segment of the archive, with all its forms: while it is compressed, and until the plain file is deleted, there are two,
+/// and neither may go as if the other kept its records.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Segment {
     /// Time of the last change in nanoseconds, process, number.
     pub(super) age: (i64, String, u64),
     place: Place,
+    /// The names of its other forms.
+    copies: Vec<String>,
+    /// Of all forms.
     bytes: u64,
-    /// It is the newest of a process that may live, or died just now: it grows, or may grow, or is being read.
-    newest: bool,
+    /// It is the newest of a process that may live, or died just now, so it grows, or may grow, or is being read; or it is
+    /// being compressed, and its copy is about to appear.
+    stays: bool,
     /// Its process may live.
     lives: bool,
     /// All of the journal is in the views.
     rendered: bool,
-    /// The other form of it, plain or compressed, is there too.
-    twin: bool,
     /// A reader's cursor has not passed it.
     awaited: bool,
 }
@@ -401,7 +424,7 @@ fn crowd(segments: &[Segment], journals_max: usize) -> BTreeSet<String> {
 /// are still needed or awaited, within [`SPARED`] times that.
 fn too_many(mut segments: Vec<Segment>, needed: &Needed, ahead: u64, bytes_max: u64) -> Vec<Segment> {
     let mut total = segments.iter().fold(ahead, |sum, segment| sum.saturating_add(segment.bytes));
-    segments.retain(|segment| !segment.newest);
+    segments.retain(|segment| !segment.stays);
     segments.sort_by(|a, b| a.age.cmp(&b.age));
     let (mut spared, free): (Vec<_>, Vec<_>) =
         segments.into_iter().partition(|segment| segment.is_needed(needed) || segment.awaited);
@@ -469,9 +492,9 @@ mod tests {
         Place { process: "p".to_owned(), name: segment_name(number) }
     }
 
-    fn segment(age: i64, number: u64, bytes: u64, newest: bool) -> Segment {
-        let (lives, rendered, twin, awaited) = (true, false, false, false);
-        Segment { age: (age, "p".into(), number), place: place(number), bytes, newest, lives, rendered, twin, awaited }
+    fn segment(age: i64, number: u64, bytes: u64, stays: bool) -> Segment {
+        let (lives, rendered, awaited, copies) = (true, false, false, Vec::new());
+        Segment { age: (age, "p".into(), number), place: place(number), copies, bytes, stays, lives, rendered, awaited }
     }
 
     #[test]
@@ -529,6 +552,61 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// A copy of `name` beside it, as compression makes it; that what it holds is not packed makes no difference here.
+    fn copy(disk: &MemDisk, name: &str) {
+        let bytes = disk.bytes(name).unwrap();
+        let file = disk.open_write(&format!("{name}.gz")).unwrap();
+        write_all_at(disk, &file, &bytes, 0).unwrap();
+    }
+
+    #[test]
+    fn both_forms_of_a_segment_go_together_and_their_records_count_once() {
+        let needed = HashMap::from([(name_key("p"), (1, 1))]);
+        for fault_at in 0.. {
+            let disk = archive();
+            copy(&disk, "p/00000002.seg");
+            let mut keeper = Keeper::new(&Config::new("logs"), disk.clone());
+            keeper.bytes_max = 1;
+            disk.inject(fault_at, Fault::Errno(libc::EIO, 0));
+            let mut said = Vec::new();
+            let mut passes = 0;
+            while passes < 3 {
+                passes += 1;
+                keeper.retained_at = None;
+                let _ = keeper.retain(&needed, |going| said.push(going.lost));
+            }
+            let left: Vec<_> = (1..=4).filter(|n| disk.bytes(&format!("p/{}", segment_name(*n))).is_some()).collect();
+            assert!(said == [2, 2] && left == [1, 4], "fault at {fault_at}: said {said:?}, left {left:?}");
+            assert!(disk.bytes("p/00000002.seg.gz").is_none(), "fault at {fault_at}");
+            if disk.ops() < fault_at {
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn a_segment_stays_while_it_is_compressed_and_its_plain_form_until_there_is_another() {
+        let needed = HashMap::new();
+        let disk = archive();
+        let mut keeper = Keeper::new(&Config::new("logs"), disk.clone());
+        keeper.finished("p", &[1]);
+        let busy = keeper.next_to_compress(0).unwrap().unwrap();
+        keeper.bytes_max = 1;
+        let mut said = Vec::new();
+        keeper.retain(&needed, |going| said.push(going.lost)).unwrap();
+        assert!(said == [2, 2] && disk.bytes("p/00000001.seg").is_some(), "{said:?}");
+        // It is done, and somebody deletes the copy before this is known.
+        copy(&disk, "p/00000001.seg");
+        disk.unlink("p/00000001.seg.gz").unwrap();
+        keeper.compressed(&busy, Ok(()), 0).unwrap();
+        assert!(disk.bytes("p/00000001.seg").is_some() && !keeper.is_busy());
+        keeper.todo.retain(|place| place.name == "00000001.seg");
+        let busy = keeper.next_to_compress(0).unwrap().unwrap();
+        copy(&disk, "p/00000001.seg");
+        keeper.compressed(&busy, Ok(()), 0).unwrap();
+        assert!(disk.bytes("p/00000001.seg").is_none() && disk.bytes("p/00000001.seg.gz").is_some());
     }
 
     #[test]

@@ -26,8 +26,8 @@ pub(super) struct Segment<D> {
 }
 
 /// What became of it.
-pub(super) enum Result<D> {
-    View(JobResult),
+pub(super) enum Result<D: Disk> {
+    View(JobResult<D>),
     Segment(Segment<D>, io::Result<()>),
 }
 
@@ -89,9 +89,14 @@ impl<D: Disk> Job<D> {
 }
 
 impl<D: Disk> Segment<D> {
+    /// The name of its compressed form.
+    pub(super) fn packed_name(&self) -> String {
+        format!("{}{}", self.name, self.codec.suffix())
+    }
+
     /// Makes `<name>.gz` or `<name>.zst`, packed, whole and synced before it has its name.
     fn compress(&self) -> io::Result<()> {
-        let packed = format!("{}{}", self.name, self.codec.suffix());
+        let packed = self.packed_name();
         let make = || pack::pack_aside(&self.folder, &self.name, &packed, self.codec).map(drop);
         match make() {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

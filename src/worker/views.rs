@@ -340,7 +340,7 @@ impl<D: Disk> Views<D> {
     }
 
     /// Takes back a finished job.
-    pub(super) fn finished(&mut self, result: JobResult) -> io::Result<()> {
+    pub(super) fn finished(&mut self, result: JobResult<D>) -> io::Result<()> {
         self.elected.as_mut().map_or(Ok(()), |elected| elected.set.finished(result, now_ns()))
     }
 
