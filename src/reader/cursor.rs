@@ -171,10 +171,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn mark(words: [u64; 6]) -> Mark {
-        let [number, watermark, segment, offset, key, flags] = words;
-        let start =
-            SegmentStart { number, watermark: (flags & 1 != 0).then_some(watermark), recovered: flags & 2 != 0 };
+    fn mark(words: [u64; 7]) -> Mark {
+        let [number, watermark, segment, offset, key, ticks, flags] = words;
+        let watermark = (flags & 1 != 0).then_some(watermark);
+        let start = SegmentStart { number, watermark, recovered: flags & 2 != 0, ticks };
         let read = Position { segment, offset };
         Mark { start, read, out_last: (flags & 4 != 0).then_some((key, read)), whole: flags & 8 != 0 }
     }
@@ -182,7 +182,7 @@ mod tests {
     proptest! {
         #[test]
         fn cursors_round_trip_and_any_bytes_are_safe(
-            marks in proptest::collection::btree_map("[a-z. 0-9-]{1,20}", any::<[u64; 6]>(), 0..5),
+            marks in proptest::collection::btree_map("[a-z. 0-9-]{1,20}", any::<[u64; 7]>(), 0..5),
             bytes in proptest::collection::vec(any::<u8>(), 0..200),
             at in any::<prop::sample::Index>(),
         ) {
@@ -202,7 +202,7 @@ mod tests {
         std::fs::create_dir(dir.path().join(JOURNAL_DIR)).unwrap();
         let lock = Lock::take(dir.path(), "otlp").unwrap();
         assert_eq!(Lock::take(dir.path(), "otlp").err().unwrap().kind(), ErrorKind::WouldBlock);
-        let cursor = Cursor { marks: BTreeMap::from([("bot-1".to_owned(), mark([1, 2, 3, 4, 5, 15]))]) };
+        let cursor = Cursor { marks: BTreeMap::from([("bot-1".to_owned(), mark([1, 2, 3, 4, 5, 6, 15]))]) };
         assert_eq!(lock.load().unwrap(), Cursor::default());
         lock.save(&cursor).unwrap();
         assert_eq!(lock.load().unwrap(), cursor);

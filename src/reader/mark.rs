@@ -19,6 +19,8 @@ pub struct SegmentStart {
     pub watermark: Option<u64>,
     /// Whether what follows was recovered.
     pub recovered: bool,
+    /// The greatest tick before it: the key of damage at its begin.
+    pub ticks: u64,
 }
 
 /// How far a journal has come.
@@ -51,7 +53,7 @@ impl Mark {
             key,
             at.segment,
             at.offset,
-            0,
+            self.start.ticks,
         ];
         let mut bytes = [0; MARK_BYTES];
         for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
@@ -67,7 +69,7 @@ impl Mark {
         let watermark = (flags & 1 != 0).then(|| word(2));
         let out_last = (flags & 4 != 0).then(|| (word(5), Position { segment: word(6), offset: word(7) }));
         Some(Self {
-            start: SegmentStart { number: word(1), watermark, recovered: flags & 2 != 0 },
+            start: SegmentStart { number: word(1), watermark, recovered: flags & 2 != 0, ticks: word(8) },
             read: Position { segment: word(3), offset: word(4) },
             out_last,
             whole: flags & 8 != 0,

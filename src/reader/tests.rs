@@ -491,20 +491,38 @@ fn threads_that_come_and_go_do_not_pile_up_and_keep_their_names() {
 /// What a test writes: records (ring, tick), and watermarks that keep their promise but for late ones.
 #[derive(Clone, Debug)]
 enum Act {
-    Record { ring: u16, ahead: u64 },
-    Late { ring: u16, behind: u64 },
+    Record {
+        ring: u16,
+        ahead: u64,
+    },
+    Late {
+        ring: u16,
+        behind: u64,
+    },
     Watermark,
     Roll,
+    /// Something that is no frame.
+    Damage {
+        units: usize,
+    },
 }
 
-fn acts() -> impl Strategy<Value = Vec<Act>> {
-    let act = prop_oneof![
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
         20 => (0_u16..4, 1_u64..50).prop_map(|(ring, ahead)| Act::Record { ring, ahead }),
         1 => (0_u16..4, 0_u64..50).prop_map(|(ring, behind)| Act::Late { ring, behind }),
         4 => Just(Act::Watermark),
         1 => Just(Act::Roll),
-    ];
-    prop::collection::vec(act, 0..200)
+    ]
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    prop::collection::vec(act(), 0..200)
+}
+
+fn damaged_acts() -> impl Strategy<Value = Vec<Act>> {
+    let damage = (1_usize..40).prop_map(|units| Act::Damage { units });
+    prop::collection::vec(prop_oneof![20 => act(), 1 => damage], 0..200)
 }
 
 /// Writes what the acts say; rings keep their own order, as threads do.
@@ -530,9 +548,26 @@ fn write(process: u8, acts: &[Act]) -> JournalBuilder {
                 journal.watermark(mark);
             }
             Act::Roll => journal.roll(),
+            Act::Damage { units } => journal.bytes.extend(vec![0xa5; 8 * units]),
         }
     }
     journal
+}
+
+/// Damage in one piece, wherever what was read at once ended.
+fn in_one_piece(all: Vec<Seen>) -> Vec<Seen> {
+    let bytes = |seen: &Seen| seen.text.strip_prefix("damage ").and_then(|text| text.parse::<u64>().ok());
+    let mut out: Vec<Seen> = Vec::new();
+    for seen in all {
+        let before = out.last().and_then(|before| Some((before.position, bytes(before)?)));
+        match (before, bytes(&seen)) {
+            (Some((at, count)), Some(more)) if Position { offset: at.offset + count, ..at } == seen.position => {
+                out.last_mut().unwrap().text = format!("damage {}", count + more);
+            }
+            _ => out.push(seen),
+        }
+    }
+    out
 }
 
 proptest! {
@@ -570,7 +605,7 @@ proptest! {
 
     #[test]
     fn a_resumed_journal_goes_on_exactly_where_the_other_was(
-        acts in acts(),
+        acts in damaged_acts(),
         window in 64_usize..2000,
         stop_at in 0_usize..200,
     ) {
@@ -605,7 +640,7 @@ proptest! {
             feed_all(&mut merge, id, &segments, window, true, &mut out);
             merge.journal_mut(id).unwrap().let_out();
             drain(&mut merge, &mut out);
-            prop_assert_eq!(out, whole);
+            prop_assert_eq!(in_one_piece(out), in_one_piece(whole));
         }
     }
 

@@ -631,7 +631,7 @@ mod tests {
         // All four are in the views.
         let needed = HashMap::from([(name_key("p"), (5, 5))]);
         assert_eq!(keeper.oldest(&needed, Cost::Awaited).unwrap(), None);
-        let start = crate::reader::mark::SegmentStart { number: 2, watermark: None, recovered: false };
+        let start = crate::reader::mark::SegmentStart { number: 2, watermark: None, recovered: false, ticks: 0 };
         let read = crate::reader::record::Position { segment: 2, offset: 0 };
         let mark = crate::reader::mark::Mark { start, read, out_last: None, whole: false };
         let cursor = cursor::Cursor { marks: BTreeMap::from([("p".to_owned(), mark)]) };

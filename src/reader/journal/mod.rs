@@ -160,6 +160,7 @@ impl Journal {
         journal.want = Position { segment: mark.start.number, offset: 0 };
         (journal.watermark, journal.recovered) = (mark.start.watermark, mark.start.recovered);
         journal.limit = mark.start.watermark;
+        journal.ticks_last = mark.start.ticks;
         journal.out_last = mark.out_last;
         journal.out_before = mark.out_last;
         journal.resumed = Some(mark);
@@ -201,10 +202,16 @@ impl Journal {
         }
         let number = self.pending.oldest_segment().unwrap_or(self.want.segment);
         let known = self.starts.iter().find(|start| start.number == number).copied();
-        let start = known.unwrap_or(SegmentStart { number, watermark: self.watermark, recovered: self.recovered });
+        let start = known.unwrap_or_else(|| self.segment_start(number));
         let read = self.resumed.map_or(self.want, |mark| mark.read.max(self.want));
         let whole = self.is_empty() && self.resumed.is_none_or(|mark| mark.whole || mark.read <= self.want);
         Some(Mark { start, read, out_last, whole })
+    }
+
+    /// What holds now, where segment `number` begins.
+    fn segment_start(&self, number: u64) -> SegmentStart {
+        let (watermark, recovered, ticks) = (self.watermark, self.recovered, self.ticks_last);
+        SegmentStart { number, watermark, recovered, ticks }
     }
 
     /// Begins with another segment than the first; to be called before anything was fed.

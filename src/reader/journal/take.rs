@@ -1,7 +1,6 @@
 //! From the bytes of a segment to entries.
 
 use super::super::definitions::{NONE, THREAD_OWN};
-use super::super::mark::SegmentStart;
 use super::super::pending::{Entry, Rare, What};
 use super::super::record::Position;
 use super::super::source::Extent;
@@ -52,8 +51,7 @@ impl Journal {
         while self.starts.get(1).is_some_and(|next| next.number <= oldest) {
             self.starts.pop_front();
         }
-        let (watermark, recovered) = (self.watermark, self.recovered);
-        self.starts.push_back(SegmentStart { number, watermark, recovered });
+        self.starts.push_back(self.segment_start(number));
         self.segment = Some(Segment { salt, anchors: Anchors::new(self.anchor), seen: Seen::default() });
     }
 
@@ -61,11 +59,8 @@ impl Journal {
     fn skip(&mut self, bytes: Vec<u8>, extent: Extent) {
         let from = if self.want.offset == 0 { HEADER_BYTES } else { 0 };
         if let Some(salt) = find_salt(bytes.get(from..).unwrap_or_default(), self.salt_hint) {
-            let mut rare = Vec::new();
             self.want.offset = 0;
-            let chunk = self.pending.chunk_next();
-            self.damage(chunk, &mut rare, 0, HEADER_BYTES as u64);
-            self.pending.add_chunk(Vec::new(), self.want.segment, 0, rare, 1);
+            self.damage_from_begin(HEADER_BYTES as u64);
             self.pending.recycle(bytes);
             self.begin_segment(salt);
             self.unreadable = false;
@@ -73,18 +68,15 @@ impl Journal {
             return;
         }
         self.want.offset += bytes.len() as u64;
-        let chunk = self.pending.chunk_next();
         let lost = match extent {
             Extent::Broken { lost } => lost,
             _ => 0,
         };
         if matches!(extent, Extent::End | Extent::Broken { .. }) {
-            let mut rare = Vec::new();
             let bytes = self.want.offset + lost;
             if bytes > 0 {
-                self.damage(chunk, &mut rare, 0, bytes);
+                self.damage_from_begin(bytes);
             }
-            self.pending.add_chunk(Vec::new(), self.want.segment, 0, rare, usize::from(bytes > 0));
             self.go_to(self.want.segment.saturating_add(1));
         }
         self.pending.recycle(bytes);
@@ -338,21 +330,41 @@ impl Journal {
         true
     }
 
-    fn damage(&mut self, chunk: u32, rare: &mut Vec<Rare>, offset: u64, bytes: u64) {
+    /// Damage at the begin of the segment that is wanted, whose bytes are of no use.
+    fn damage_from_begin(&mut self, bytes: u64) {
+        let (chunk, before) = (self.pending.chunk_next(), self.pending.len());
         let unix_ns = self.anchor.unix_ns(self.ticks_last);
-        self.damage_at(chunk, rare, offset, bytes, unix_ns);
+        self.base = 0;
+        let mut rare = Vec::new();
+        self.damage_at(chunk, &mut rare, 0, bytes, unix_ns);
+        let entries = self.pending.len() - before;
+        self.pending.add_chunk(Vec::new(), self.want.segment, 0, rare, entries);
     }
 
     #[cold]
     fn damage_at(&mut self, chunk: u32, rare: &mut Vec<Rare>, offset: u64, bytes: u64, unix_ns: i64) {
+        let ticks = self.ticks_last;
+        // Behind all that was taken before it, which may have gone out.
+        let key = ticks.max(self.watermark.unwrap_or(0)).max(self.flight_key.unwrap_or(0)).max(self.key_last);
+        // How far it reaches depends on where what is read at once ends. So its place in the order is that of its last byte,
+        // and of what went out before this was resumed, the rest goes out.
+        let end = offset.saturating_add(bytes);
+        let out = self.resumed.and_then(|mark| mark.out_last).filter(|(of, _)| *of == key);
+        let told = out.map(|(_, place)| place).filter(|place| place.segment == self.want.segment);
+        let offset = told.map_or(offset, |place| offset.max(place.offset.saturating_add(1).min(end)));
+        let bytes = end - offset;
+        let at = u32::try_from(end.saturating_sub(1).saturating_sub(self.base)).unwrap_or(u32::MAX);
+        let extra = rare.len() as u32;
+        let entry = Entry::bare(What::Damage, key, unix_ns, chunk, THREAD_OWN, extra);
+        let entry = Entry { recovered: self.recovered, at, ..entry };
+        if bytes == 0 || (self.resumed.is_some() && self.went_out(&entry)) {
+            return;
+        }
         self.tally.damaged_bytes += bytes;
         let position = Position { segment: self.want.segment, offset };
         self.tally.damaged_at.get_or_insert(position);
-        let ticks = self.ticks_last;
-        let extra = rare.len() as u32;
         rare.push(Rare::Damage { offset, bytes, ticks });
-        let entry = Entry::bare(What::Damage, ticks, unix_ns, chunk, THREAD_OWN, extra);
-        self.pending.push(Entry { recovered: self.recovered, ..entry });
+        self.pending.push(entry);
     }
 }
 

@@ -76,6 +76,8 @@ struct Line {
     n: u32,
     ticks: u64,
     marked: bool,
+    /// Which of [`Found::said`] it stands in.
+    file: usize,
 }
 
 /// Lines of the view, and how many records it says were dropped.
@@ -217,7 +219,13 @@ impl Found {
         };
         let filler = parts.next().unwrap_or_default();
         assert!(filler.bytes().all(|byte| byte == b'x') || meddled, "mixed: {line}");
-        self.lines.push(Line { thread: thread as u32, n: n as u32, ticks, marked: !marks.is_empty() });
+        self.lines.push(Line {
+            thread: thread as u32,
+            n: n as u32,
+            ticks,
+            marked: !marks.is_empty(),
+            file: self.said.len().saturating_sub(1),
+        });
     }
 
     /// Holds the lines against what was logged; `complete`: everything must be there by now.
@@ -228,7 +236,7 @@ impl Found {
         for line in &self.lines {
             let thread = threads.get(&line.thread).expect("a thread that logged");
             let expected = next.entry(line.thread).or_insert(0);
-            assert!(line.n >= *expected, "twice or out of order: {line:?}, expected {expected}");
+            assert!(line.n >= *expected, "twice or out of order: {line:?}, expected {expected}; {}", self.places(line));
             let call = thread.calls.get(line.n as usize);
             assert!(call.is_some_and(|call| call.taken && call.ticks == line.ticks), "never taken: {line:?}, {call:?}");
             let missing = thread.due(*expected, Some(line.n));
@@ -254,6 +262,16 @@ impl Found {
         assert!(holes <= mercy.records, "{holes} records are missing, {} may be", mercy.records);
         let exact = complete && !mercy.oldest && mercy.records == 0;
         self.check_sampling(threads, exact);
+    }
+
+    /// Where the record of a line stands, each time with the lines around it.
+    fn places(&self, of: &Line) -> String {
+        let same = |at: &usize| self.lines.get(*at).is_some_and(|line| (line.thread, line.n) == (of.thread, of.n));
+        let around = |at: usize| {
+            let lines = self.lines.get(at.saturating_sub(2)..(at + 3).min(self.lines.len())).unwrap_or_default();
+            format!("in {:?}: {lines:#?}", self.lines.get(at).and_then(|line| self.said.get(line.file)))
+        };
+        (0..self.lines.len()).filter(same).map(around).collect::<Vec<_>>().join("; ")
     }
 
     /// What the journals have stands in the lines.
