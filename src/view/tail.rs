@@ -57,38 +57,33 @@ impl<D: Disk> ViewFiles<D> {
         // The newest first; under one label the plain file is the newer.
         parts.sort_by_key(|part| (part.label(), part.is_compressed()));
         let mut newer = Vec::new();
-        let mut found = mark == Mark::Nothing;
-        let mut cut = Cut::default();
+        // The file of the mark, and where it ends.
+        let mut there = (mark == Mark::Nothing).then_some(None);
         for part in parts {
-            match self.is_at(disk, mark, part)? {
-                Some(end) => {
-                    found = true;
-                    if let Some(end) = end {
-                        let name = part.of(self.base());
-                        let file = disk.open_write(&name)?;
-                        let bytes = disk.stat(&file)?.bytes;
-                        if bytes > end {
-                            disk.truncate(&file, end)?;
-                            disk.sync(&file)?;
-                            cut.bytes += bytes - end;
-                        }
-                    }
-                    break;
-                }
-                None => newer.push(part),
+            if let Some(end) = self.is_at(disk, mark, part)? {
+                there = Some(end.map(|end| (part, end)));
+                break;
             }
+            newer.push(part);
         }
         // None of ours is compressed behind the mark.
-        cut.lost = newer.iter().any(|part| part.is_compressed());
+        let lost = newer.iter().any(|part| part.is_compressed());
         newer.retain(|part| !part.is_compressed());
-        if !found {
-            let bytes: u64 = newer.iter().map(|part| length(disk, &part.of(self.base()))).sum::<io::Result<u64>>()?;
-            return Ok(Cut { bytes: 0, lost: cut.lost || bytes > 0 });
-        }
+        let bytes: u64 = newer.iter().map(|part| length(disk, &part.of(self.base()))).sum::<io::Result<u64>>()?;
+        let Some(place) = there else { return Ok(Cut { bytes: 0, lost: lost || bytes > 0 }) };
+        let mut cut = Cut { bytes, lost };
+        // The newest go first, so that no line is missing before one that is there, wherever this process dies.
         for part in newer {
-            let name = part.of(self.base());
-            cut.bytes += length(disk, &name)?;
-            disk.unlink(&name)?;
+            disk.unlink(&part.of(self.base()))?;
+        }
+        if let Some((part, end)) = place {
+            let file = disk.open_write(&part.of(self.base()))?;
+            let bytes = disk.stat(&file)?.bytes;
+            if bytes > end {
+                disk.truncate(&file, end)?;
+                disk.sync(&file)?;
+                cut.bytes += bytes - end;
+            }
         }
         Ok(cut)
     }

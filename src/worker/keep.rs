@@ -59,6 +59,8 @@ pub(super) struct Keeper<D: Disk> {
     pub(super) journals_max: usize,
     todo: VecDeque<Place>,
     busy: Option<Place>,
+    /// What is being compressed was deleted meanwhile.
+    given_up: bool,
     backoff: Backoff,
     /// The processes whose journals are archived here.
     tended: Vec<String>,
@@ -108,6 +110,7 @@ impl<D: Disk> Keeper<D> {
             journals_max: JOURNALS_MAX,
             todo: VecDeque::new(),
             busy: None,
+            given_up: false,
             backoff: Backoff::default(),
             tended: Vec::new(),
             retained_at: None,
@@ -153,17 +156,19 @@ impl<D: Disk> Keeper<D> {
         }
     }
 
-    /// The compressed copy is whole and synced: the plain one goes.
+    /// The compressed copy is whole and synced: the plain one goes. What was given up while it was compressed goes with its
+    /// copy, because it counts as lost.
     pub(super) fn compressed(&mut self, of: &slow::Segment<D>, outcome: io::Result<()>, now_ns: i64) -> io::Result<()> {
-        let place = self.busy.take();
-        let replace = || {
-            // Others may have deleted the copy since: then the plain one is all there is.
-            let there = of.folder.stat_name(&of.packed_name())?.is_some();
-            if there { of.folder.unlink(&of.name).map(|()| true) } else { Ok(false) }
+        let (place, given_up) = (self.busy.take(), std::mem::take(&mut self.given_up));
+        let replace = || match of.folder.stat_name(&of.packed_name())? {
+            // Others deleted the copy since: then the plain one is all there is.
+            None => Ok(false),
+            Some(_) if given_up => of.folder.unlink(&of.packed_name()).map(|()| true),
+            Some(_) => of.folder.unlink(&of.name).map(|()| true),
         };
         match outcome.and_then(|()| replace()) {
             Ok(replaced) => {
-                self.todo.extend(place.filter(|_| !replaced));
+                self.todo.extend(place.filter(|_| !replaced && !given_up));
                 self.backoff = Backoff::default();
                 Ok(())
             }
@@ -187,11 +192,11 @@ impl<D: Disk> Keeper<D> {
         if !self.compress {
             return;
         }
-        for Segment { place, stays, lives, .. } in segments {
+        for Segment { place, newest, lives, .. } in segments {
             let known = self.busy.as_ref() == Some(place) || self.todo.contains(place);
             let plain = place.name.ends_with(".seg");
             let tended = self.tended.contains(&place.process);
-            if plain && !known && (!lives || (tended && !stays)) {
+            if plain && !known && (!lives || (tended && !newest)) {
                 self.todo.push_back(place.clone());
             }
         }
@@ -248,7 +253,7 @@ impl<D: Disk> Keeper<D> {
 
     /// The oldest segment that may be given up for want of room, at this cost: a finished one.
     pub(super) fn oldest(&self, needed: &Needed, cost: Cost) -> io::Result<Option<Segment>> {
-        let segments = self.segments()?.into_iter().filter(|segment| !segment.stays && !segment.is_being_read(needed));
+        let segments = self.segments()?.into_iter().filter(|segment| !segment.newest && !segment.is_being_read(needed));
         let wanted = segments.filter(|segment| segment.cost(needed) == cost);
         Ok(wanted.min_by(|a, b| a.age.cmp(&b.age)))
     }
@@ -278,6 +283,7 @@ impl<D: Disk> Keeper<D> {
                 _ => {}
             }
         }
+        self.given_up |= self.busy.as_ref() == Some(place);
         self.going = None;
         Ok(())
     }
@@ -327,10 +333,9 @@ impl<D: Disk> Keeper<D> {
                 // Before it is rendered for good it may still be read, whoever wrote it; for a while that is likely.
                 let still = unix_ns().saturating_sub(mtime_ns) > QUIET_NS;
                 let newest = newest == number && !rendered && (lives || !still);
-                let stays = newest || self.busy.as_ref() == Some(&place);
                 let awaited = awaited_from.is_some_and(|first| number >= first);
                 let copies = names.collect();
-                segments.push(Segment { age, place, copies, bytes, stays, lives, rendered, awaited });
+                segments.push(Segment { age, place, copies, bytes, newest, lives, rendered, awaited });
             }
         }
         Ok(segments)
@@ -367,9 +372,8 @@ pub(super) struct Segment {
     copies: Vec<String>,
     /// Of all forms.
     bytes: u64,
-    /// It is the newest of a process that may live, or died just now, so it grows, or may grow, or is being read; or it is
-    /// being compressed, and its copy is about to appear.
-    stays: bool,
+    /// It is the newest of a process that may live, or died just now: it grows, or may grow, or is being read.
+    newest: bool,
     /// Its process may live.
     lives: bool,
     /// All of the journal is in the views.
@@ -424,7 +428,7 @@ fn crowd(segments: &[Segment], journals_max: usize) -> BTreeSet<String> {
 /// are still needed or awaited, within [`SPARED`] times that.
 fn too_many(mut segments: Vec<Segment>, needed: &Needed, ahead: u64, bytes_max: u64) -> Vec<Segment> {
     let mut total = segments.iter().fold(ahead, |sum, segment| sum.saturating_add(segment.bytes));
-    segments.retain(|segment| !segment.stays);
+    segments.retain(|segment| !segment.newest);
     segments.sort_by(|a, b| a.age.cmp(&b.age));
     let (mut spared, free): (Vec<_>, Vec<_>) =
         segments.into_iter().partition(|segment| segment.is_needed(needed) || segment.awaited);
@@ -492,9 +496,18 @@ mod tests {
         Place { process: "p".to_owned(), name: segment_name(number) }
     }
 
-    fn segment(age: i64, number: u64, bytes: u64, stays: bool) -> Segment {
+    fn segment(age: i64, number: u64, bytes: u64, newest: bool) -> Segment {
         let (lives, rendered, awaited, copies) = (true, false, false, Vec::new());
-        Segment { age: (age, "p".into(), number), place: place(number), copies, bytes, stays, lives, rendered, awaited }
+        Segment {
+            age: (age, "p".into(), number),
+            place: place(number),
+            copies,
+            bytes,
+            newest,
+            lives,
+            rendered,
+            awaited,
+        }
     }
 
     #[test]
@@ -587,26 +600,40 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_stays_while_it_is_compressed_and_its_plain_form_until_there_is_another() {
+    fn the_copy_of_what_was_given_up_goes_and_without_a_copy_the_plain_one_stays() {
         let needed = HashMap::new();
         let disk = archive();
         let mut keeper = Keeper::new(&Config::new("logs"), disk.clone());
-        keeper.finished("p", &[1]);
-        let busy = keeper.next_to_compress(0).unwrap().unwrap();
-        keeper.bytes_max = 1;
-        let mut said = Vec::new();
-        keeper.retain(&needed, |going| said.push(going.lost)).unwrap();
-        assert!(said == [2, 2] && disk.bytes("p/00000001.seg").is_some(), "{said:?}");
+        let begin = |keeper: &mut Keeper<MemDisk>, number: u64| {
+            keeper.todo.clear();
+            keeper.finished("p", &[number]);
+            keeper.next_to_compress(0).unwrap().unwrap()
+        };
         // It is done, and somebody deletes the copy before this is known.
-        copy(&disk, "p/00000001.seg");
-        disk.unlink("p/00000001.seg.gz").unwrap();
+        let busy = begin(&mut keeper, 1);
         keeper.compressed(&busy, Ok(()), 0).unwrap();
         assert!(disk.bytes("p/00000001.seg").is_some() && !keeper.is_busy());
-        keeper.todo.retain(|place| place.name == "00000001.seg");
-        let busy = keeper.next_to_compress(0).unwrap().unwrap();
+        let busy = begin(&mut keeper, 1);
         copy(&disk, "p/00000001.seg");
         keeper.compressed(&busy, Ok(()), 0).unwrap();
         assert!(disk.bytes("p/00000001.seg").is_none() && disk.bytes("p/00000001.seg.gz").is_some());
+        // The oldest go, the one in work among them; its copy comes after that.
+        let busy = begin(&mut keeper, 2);
+        let plain = disk.bytes("p/00000002.seg").unwrap();
+        keeper.bytes_max = 1;
+        let mut said = Vec::new();
+        keeper.retain(&needed, |going| said.push(going.lost)).unwrap();
+        // In the copy of the first there are none.
+        assert_eq!((said, disk.names()), (vec![0, 2, 2], vec!["p/00000004.seg".to_owned()]));
+        let file = disk.open_write("p/00000002.seg.gz").unwrap();
+        write_all_at(&disk, &file, &plain, 0).unwrap();
+        keeper.compressed(&busy, Ok(()), 0).unwrap();
+        assert_eq!(disk.names(), ["p/00000004.seg"]);
+        // Only that one.
+        copy(&disk, "p/00000004.seg");
+        let busy = begin(&mut keeper, 4);
+        keeper.compressed(&busy, Ok(()), 0).unwrap();
+        assert_eq!(disk.names(), ["p/00000004.seg.gz"]);
     }
 
     #[test]
@@ -619,7 +646,7 @@ mod tests {
         };
         assert_eq!(oldest(2, 2, Cost::Rendered), Some(1));
         assert_eq!((oldest(1, 2, Cost::Rendered), oldest(1, 2, Cost::Unread)), (None, Some(3)));
-        // What is being read stays, and so does what grows.
+        // What is being read newest, and so does what grows.
         assert_eq!((oldest(1, 2, Cost::InWork), oldest(3, 3, Cost::InWork)), (Some(1), None));
         assert_eq!(oldest(1, 3, Cost::Unread), None);
     }

@@ -67,6 +67,9 @@ pub(super) fn open_in<D: Disk, P: IntentPage>(
     // On a full disk lines go on without; only a power loss, or another renderer, would have them doubled then.
     match save(journals, &last) {
         Ok(()) => set.checkpointed(&last),
+        // It may have got its name all the same, and the page must not be older than that: where this cannot be seen, the page
+        // begins another time.
+        Err(_) if load(journals)?.is_some_and(|there| there.epoch == last.epoch) => {}
         Err(_) => last.epoch -= 1,
     }
     set.set_stamp(Stamp { epoch: last.epoch, boot });

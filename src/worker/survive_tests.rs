@@ -2,7 +2,7 @@
 //! was not synced. `TACHO_POWER_SEEDS=100000 cargo test --release --lib worker::survive` runs more seeds than the default.
 
 use super::*;
-use crate::disk::{MemDisk, read_small, write_all_at};
+use crate::disk::{Fault, MemDisk, read_small, write_all_at};
 use crate::view::names::Part;
 use crate::view::rotation::{Period, Settings};
 use crate::view::testing::{cursor, note};
@@ -255,6 +255,34 @@ fn run(seed: u64) -> (u32, u32) {
     run.write();
     run.check();
     (run.losses, run.cut)
+}
+
+#[test]
+fn a_page_that_begins_on_a_faulty_disk_is_believed_afterwards() {
+    for at in 0.. {
+        let mut run = Run::new(7);
+        run.log();
+        run.write();
+        run.sync(false);
+        // The page is lost.
+        let open = |run: &Run| open_in([1; 16], &run.disk, &run.journals, vec![0; 1 << 16], run.config.clone());
+        let before = run.disk.ops();
+        run.disk.inject(at, Fault::Errno(libc::EIO, 0));
+        let stood = open(&run);
+        let ops = run.disk.ops() - before;
+        run.disk.revive();
+        run.stood = Some(stood.unwrap_or_else(|_| open(&run).unwrap()));
+        run.at = run.safe;
+        run.log();
+        run.write();
+        // A kill, which leaves it.
+        let page = run.stood.take().unwrap().set.into_page();
+        run.start(page);
+        assert_eq!(run.at, run.lines.len(), "fault at {at}: what the page says was not believed");
+        if at >= ops {
+            break;
+        }
+    }
 }
 
 #[test]
