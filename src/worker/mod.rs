@@ -561,5 +561,8 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
 /// Counts in the pages of the processes what was given up and is not counted yet.
 fn count<D: Disk>(tended: &[Tended<D>], given_up: &mut GivenUp) {
     tended.iter().for_each(|tended| given_up.count(&tended.process.control().worker));
-    given_up.counted();
+    // Where there is nobody yet whose page could have it, it waits for the next one.
+    if !tended.is_empty() {
+        given_up.counted();
+    }
 }

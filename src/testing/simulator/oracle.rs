@@ -274,11 +274,12 @@ impl Found {
         (0..self.lines.len()).filter(same).map(around).collect::<Vec<_>>().join("; ")
     }
 
-    /// What the journals have stands in the lines.
+    /// What the journals have stands in the lines, or as bytes where the page with its definition was lost with the power.
     pub(super) fn check_archived(&self, archived: &BTreeSet<(u32, u32)>) {
         let lines: BTreeSet<(u32, u32)> = self.lines.iter().map(|line| (line.thread, line.n)).collect();
-        let missing: Vec<_> = archived.difference(&lines).take(5).collect();
-        assert!(missing.is_empty(), "in a journal, and not in the view: {missing:?}, of {}", archived.len());
+        let missing: Vec<_> = archived.difference(&lines).collect();
+        let as_bytes = self.notes.iter().filter(|note| note.starts_with("unknown call site")).count();
+        assert!(missing.len() <= as_bytes, "in a journal, and not in the view: {missing:?}, of {}", archived.len());
     }
 
     /// What is not in the lines is in the summaries, of each process and key; `exact`: by now, to the last record.

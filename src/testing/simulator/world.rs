@@ -78,6 +78,8 @@ struct World<'a> {
     given_up: u64,
     /// Room was limited, so that files may be given up.
     short: bool,
+    /// A collector was killed meanwhile: what it gave up while it worked for nobody is told nowhere.
+    untold: bool,
     /// Power may fail. The disk is well all the while, and nobody meddles: where it takes no checkpoint, lines may be doubled.
     power: bool,
     power_lost: bool,
@@ -138,6 +140,7 @@ pub(super) fn run(mut dice: Dice<'_>) -> Seen {
         crashed: false,
         given_up: 0,
         short: false,
+        untold: false,
         power,
         power_lost: false,
         ravaged: false,
@@ -296,6 +299,7 @@ impl World<'_> {
     fn kill_collector(&mut self) {
         self.say(|_| "the collector dies".to_owned());
         self.collector = None;
+        self.untold |= self.short;
         self.seen.collectors += 1;
         self.crashed = true;
         self.check(false);
@@ -586,7 +590,7 @@ impl World<'_> {
         let mut mercy = self.mercy;
         if self.short {
             let known = self.given_up + self.alive.iter().map(given_up).sum::<u64>();
-            mercy = Mercy { oldest: true, records: known };
+            mercy = Mercy { oldest: true, records: if self.untold { u64::MAX } else { known } };
         }
         found.check(&self.threads, mercy, complete);
         let labels_max = self.backups as usize + 1;
