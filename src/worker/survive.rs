@@ -55,6 +55,12 @@ pub(super) fn open_in<D: Disk, P: IntentPage>(
         let mut last = loaded.ok().flatten().unwrap_or_default();
         last.epoch = found.epoch;
         set.inherit(&last);
+        // Who ended in order was killed before the page went. What is written from now on is to be cut should it be lost; on
+        // a full disk lines go on without.
+        let unclean = Checkpoint { clean: false, ..last.clone() };
+        if last.clean && save(journals, &unclean).is_ok() {
+            last = unclean;
+        }
         return Ok(Stood { set, last, said: Vec::new() });
     }
     let mut last = loaded?.unwrap_or_default();

@@ -242,10 +242,12 @@ fn run(seed: u64) -> (u32, u32) {
                 run.start(page);
             }
             17 => {
-                // A clean end: the page is removed.
+                // A clean end: the page is removed, or a kill comes before that.
                 run.write();
                 run.sync(true);
-                run.start(vec![0; 1 << 16]);
+                let page = run.stood.take().unwrap().set.into_page();
+                let removed = run.dice.below(2) == 0;
+                run.start(if removed { vec![0; 1 << 16] } else { page });
             }
             _ => run.lose_power(),
         }
