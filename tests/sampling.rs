@@ -15,6 +15,7 @@ use tachograph::{Config, Identity, Overflow, Sampling, error, info, prepare_thre
 
 fn config(dir: &Path, sampling: Sampling) -> Config {
     Config::new(dir)
+        .health_interval(Duration::ZERO)
         .segment_bytes(256_usize << 10)
         .segments(4_usize)
         .record_bytes_max(1_usize << 10)

@@ -100,6 +100,7 @@ pub(crate) const PLAIN_BYTES: usize = 20;
 pub(crate) fn config(dir: &Path) -> Config {
     fs::create_dir_all(dir.join("shm")).unwrap();
     Config::new(dir.join("logs"))
+        .health_interval(Duration::ZERO)
         .shm_dir(dir.join("shm"))
         .segments(4_usize)
         .segment_bytes(SEGMENT_BYTES)
