@@ -28,7 +28,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Bytes that are read at once.
-const WINDOW_BYTES: usize = 256 << 10;
+const WINDOW_BYTES: usize = 64 << 10;
 /// How often the directory is looked at for new processes.
 const LIST_INTERVAL: Duration = Duration::from_millis(250);
 /// How long a process without news may hold back the lines of others.
@@ -364,6 +364,7 @@ impl Feed {
     }
 
     /// Counts the current record: the views took it.
+    #[inline]
     pub(super) fn count(&mut self) {
         match (self.merge.current_journal(), &mut self.counted) {
             (Some(id), Some((of, records))) if *of == id => *records += 1,
@@ -385,6 +386,7 @@ impl Feed {
     }
 
     /// Goes on to the next record; `false` when there is none now.
+    #[inline]
     pub(super) fn advance(&mut self) -> bool {
         loop {
             let hungry = match self.merge.advance() {
