@@ -156,11 +156,10 @@ impl<D: Disk> Archive<D> {
         self.take(control, segments, Ends::Leave, bytes_max)
     }
 
-    /// Bytes that were published and are not in the archive yet, as far as that is known without a look at all of them.
+    /// Bytes of the segment that is being archived that are not in its file yet, as far as that is known without a look at
+    /// all of them.
     pub(super) fn backlog(&self, segments: &LiveSegments) -> u64 {
-        let Some((index, _)) = segments.slot_of(self.number) else { return 0 };
-        let filled = segments.filled(index).saturating_sub(self.offset);
-        if self.number < segments.newest() { filled.max(1).saturating_mul(2) } else { filled }
+        segments.slot_of(self.number).map_or(0, |(index, _)| segments.filled(index).saturating_sub(self.offset))
     }
 
     fn take(&mut self, control: &Control, segments: &LiveSegments, ends: Ends, bytes_max: u64) -> io::Result<Taken> {

@@ -195,11 +195,6 @@ impl Journal {
         if late { self.watermark.unwrap_or(ticks) } else { ticks }
     }
 
-    /// The same, for what is no plain record.
-    fn entry(&mut self, segment: &Segment, chunk: u32, at: u32, ticks: u64, ring: u16) -> Entry {
-        self.entry_of(segment, chunk, at, ticks, ring)
-    }
-
     /// An entry of a ring, without what it says.
     #[inline(always)]
     fn entry_of(&mut self, segment: &Segment, chunk: u32, at: u32, ticks: u64, ring: u16) -> Entry {
@@ -218,6 +213,11 @@ impl Journal {
         self.ticks_last = self.ticks_last.max(ticks);
         let unix_ns = segment.anchors.unix_ns(ticks);
         Entry { late, recovered: self.recovered, at, ..Entry::bare(What::Message, key, unix_ns, chunk, thread, NONE) }
+    }
+
+    /// The same, for what is no plain record and comes seldom.
+    fn entry(&mut self, segment: &Segment, chunk: u32, at: u32, ticks: u64, ring: u16) -> Entry {
+        self.entry_of(segment, chunk, at, ticks, ring)
     }
 
     #[inline]
