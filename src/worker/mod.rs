@@ -350,14 +350,18 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
     /// Whether so much is to be archived that it is done beside the rendering.
     fn has_backlog(&self) -> bool {
         let backlog = |tended: &Tended<Capped<D>>| tended.archive.backlog(tended.process.segments());
-        self.beside.is_allowed()
-            && self.views.is_elected()
-            && self.tended.iter().map(backlog).sum::<u64>() >= beside::BACKLOG_BYTES_MIN
+        self.views.is_elected() && self.beside.is_worth(self.tended.iter().map(backlog).sum())
     }
 
     /// From now on there is a core for archiving beside rendering.
     pub(crate) fn work_beside(&mut self) {
         self.beside.allow();
+    }
+
+    /// The same, without another thread.
+    #[cfg(any(test, fuzzing, feature = "testing"))]
+    pub(crate) fn simulate_beside(&mut self) {
+        self.beside.simulate();
     }
 
     /// Sees to what archives took; `watermarks` are those from before.
