@@ -361,7 +361,7 @@ impl Journal {
             self.pending.release();
             return false;
         };
-        self.out_before = std::mem::replace(&mut self.out_last, Some((key, place)));
+        self.out_before = self.out_last.replace((key, place));
         true
     }
 
