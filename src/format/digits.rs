@@ -28,13 +28,22 @@ fn push_word(word: u64, bytes: usize, out: &mut Vec<u8>) {
     out.truncate(end);
 }
 
+/// How many digits a number below 10^8 has; 0 has one.
+#[inline(always)]
+fn digits_of(number: u64) -> usize {
+    const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+    let number = number | 1;
+    // 1,233 / 4,096 is just above the logarithm of 2.
+    let guess = ((64 - number.leading_zeros() as usize) * 1_233) >> 12;
+    guess + usize::from(POWERS.get(guess).is_some_and(|power| number >= *power))
+}
+
 /// Appends a number below 10^8 without leading zeros.
 #[inline(always)]
 fn push_below_e8(number: u64, out: &mut Vec<u8>) {
-    let digits = eight(number);
-    // The last digit is shown whatever it is.
-    let leading = (digits | 1 << 56).trailing_zeros() & !7;
-    push_word((digits | ZEROS) >> leading, 8 - (leading / 8) as usize, out);
+    // Counted apart, and not by the digits: what is put behind need not wait for them.
+    let digits = digits_of(number);
+    push_word((eight(number) | ZEROS) >> ((8 * (8 - digits)) & 63), digits, out);
 }
 
 /// Appends a number below 10^8 in eight digits.
@@ -44,11 +53,13 @@ fn push_eight(number: u64, out: &mut Vec<u8>) {
 }
 
 /// Appends a number.
-#[inline]
+#[inline(always)]
 pub(super) fn push_u64(number: u64, out: &mut Vec<u8>) {
-    if number < E8 {
-        return push_below_e8(number, out);
-    }
+    if number < E8 { push_below_e8(number, out) } else { push_large(number, out) }
+}
+
+#[inline(never)]
+fn push_large(number: u64, out: &mut Vec<u8>) {
     if number < E16 {
         push_below_e8(number / E8, out);
     } else {
@@ -77,11 +88,38 @@ pub(super) fn push_last(number: u64, digits: usize, out: &mut Vec<u8>) {
 }
 
 /// The nine digits of a number below 10^9.
-#[inline]
+#[inline(always)]
 pub(super) fn nine(number: u32) -> [u8; 9] {
     let number = u64::from(number);
     let [b, c, d, e, f, g, h, i] = (eight(number % E8) | ZEROS).to_le_bytes();
     [b'0' + (number / E8) as u8, b, c, d, e, f, g, h, i]
+}
+
+/// A text that is appended often: one of at most 32 bytes by two stores, whatever its length.
+#[derive(Clone, Debug)]
+pub(super) struct Short {
+    first: [u8; 32],
+    bytes: usize,
+    /// A longer one, all of it.
+    long: Box<[u8]>,
+}
+
+impl Short {
+    pub(super) fn of(text: &[u8]) -> Self {
+        let mut first = [0; 32];
+        let fits = first.get_mut(..text.len()).map(|place| place.copy_from_slice(text)).is_some();
+        Self { first, bytes: text.len(), long: if fits { Box::default() } else { text.into() } }
+    }
+
+    #[inline(always)]
+    pub(super) fn push(&self, out: &mut Vec<u8>) {
+        if self.bytes > 32 {
+            return out.extend_from_slice(&self.long);
+        }
+        let end = out.len() + self.bytes;
+        out.extend_from_slice(&self.first);
+        out.truncate(end);
+    }
 }
 
 /// Appends a text of any length; one of at most 32 bytes without a call.
@@ -112,12 +150,19 @@ pub(super) fn push_bytes(text: &[u8], out: &mut Vec<u8>) {
 
 /// Whether two texts are the same; short ones are compared without a call.
 #[inline(always)]
-pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
+pub(crate) fn is_same(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
         return false;
     }
-    if one.len() > 16 {
+    if one.len() > 32 {
         return one == other;
+    }
+    if let (Some(a), Some(b), Some(c), Some(d)) =
+        (one.first_chunk::<16>(), one.last_chunk::<16>(), other.first_chunk::<16>(), other.last_chunk::<16>())
+    {
+        let (first, last) =
+            (u128::from_le_bytes(*a) ^ u128::from_le_bytes(*c), u128::from_le_bytes(*b) ^ u128::from_le_bytes(*d));
+        return first | last == 0;
     }
     match (one.first_chunk::<8>(), one.last_chunk::<8>(), other.first_chunk::<8>(), other.last_chunk::<8>()) {
         (Some(a), Some(b), Some(c), Some(d)) => {
@@ -175,6 +220,9 @@ mod tests {
         fn texts_are_copied_and_compared(bytes in prop::collection::vec(any::<u8>(), 0..50), at: prop::sample::Index) {
             let mut out = b"before".to_vec();
             push_bytes(&bytes, &mut out);
+            prop_assert_eq!(&out, &[b"before", bytes.as_slice()].concat());
+            out.truncate(6);
+            Short::of(&bytes).push(&mut out);
             prop_assert_eq!(out, [b"before", bytes.as_slice()].concat());
             prop_assert!(is_same(&bytes, &bytes.clone()));
             if !bytes.is_empty() {

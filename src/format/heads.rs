@@ -1,7 +1,7 @@
 //! What lines begin with beside their time: level, target and thread are the same in most of the records that follow each
 //! other, so what is made of them is kept, for some of them at a time.
 
-use super::digits::is_same;
+use super::digits::{Short, is_same};
 use crate::level::Level;
 use crate::reader::record::RecordRef;
 
@@ -22,9 +22,7 @@ struct Head {
     target: String,
     thread: String,
     process: String,
-    /// The texts one behind the other, and where each ends.
-    text: Vec<u8>,
-    ends: Vec<usize>,
+    texts: Vec<Short>,
 }
 
 impl Head {
@@ -40,20 +38,15 @@ impl Head {
 
 /// The texts of one record.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Texts<'a> {
-    text: &'a [u8],
-    ends: &'a [usize],
-    from: usize,
-}
+pub(super) struct Texts<'a>(&'a [Short]);
 
-impl<'a> Texts<'a> {
-    /// The next of them.
-    #[inline]
-    pub(super) fn next(&mut self) -> &'a [u8] {
-        let Some((end, rest)) = self.ends.split_first() else { return &[] };
-        let text = self.text.get(self.from..*end).unwrap_or_default();
-        (self.from, self.ends) = (*end, rest);
-        text
+impl Texts<'_> {
+    /// Appends the next of them.
+    #[inline(always)]
+    pub(super) fn push_next(&mut self, out: &mut Vec<u8>) {
+        let Some((text, rest)) = self.0.split_first() else { return };
+        text.push(out);
+        self.0 = rest;
     }
 }
 
@@ -67,8 +60,8 @@ impl Heads {
             self.learn(place, record, make);
         }
         match self.kept.get(place) {
-            Some(Some(head)) => Texts { text: &head.text, ends: &head.ends, from: 0 },
-            _ => Texts { text: &[], ends: &[], from: 0 },
+            Some(Some(head)) => Texts(&head.texts),
+            _ => Texts(&[]),
         }
     }
 
@@ -80,14 +73,15 @@ impl Heads {
         let Some(kept) = self.kept.get_mut(place) else { return };
         let (mut text, mut ends) = (Vec::new(), Vec::new());
         make(&mut text, &mut ends);
+        let begins = std::iter::once(&0).chain(&ends);
+        let texts = begins.zip(&ends).map(|(begin, end)| Short::of(text.get(*begin..*end).unwrap_or_default()));
         *kept = Some(Box::new(Head {
             level: record.level,
             tid: record.thread.tid,
             target: record.target.to_owned(),
             thread: record.thread.name.clone(),
             process: record.process.to_owned(),
-            text,
-            ends,
+            texts: texts.collect(),
         }));
     }
 }

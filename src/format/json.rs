@@ -239,9 +239,9 @@ impl JsonFormat {
         push_bytes(names.timestamp.as_bytes(), out);
         push_bytes(b"\":\"", out);
         out.extend_from_slice(self.clock.utc(record.unix_ns));
-        push_bytes(texts.next(), out);
+        texts.push_next(out);
         let fields_at = site.plan.line_message::<true>(payload, &mut self.scratch, out)?;
-        push_bytes(texts.next(), out);
+        texts.push_next(out);
         push_u64(record.seq.into(), out);
         if ecs {
             push_number("process.thread.id", record.thread.tid.into(), out);

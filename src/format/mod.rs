@@ -29,6 +29,7 @@ mod text;
 pub mod time;
 
 pub use decoded::{Decoded, ValueRef};
+pub(crate) use digits::is_same;
 pub use number::Decimal;
 pub use plan::{Field, Plan, PlanError};
 

@@ -25,7 +25,7 @@
 //! A space directly before `{fields}` belongs to it: without fields there is none. Records that came too late for their
 //! place end in ` (late)`, those taken from the memory of a dead process in ` (recovered)`.
 
-use super::digits::{push_bytes, push_u64};
+use super::digits::push_u64;
 use super::escape::push_text;
 use super::heads::Heads;
 use super::key_value::push_fields;
@@ -262,7 +262,7 @@ impl LineFormat for TextFormat {
         for stage in &*stages {
             let part = match stage {
                 Stage::Head(_) => {
-                    push_bytes(texts.next(), out);
+                    texts.push_next(out);
                     continue;
                 }
                 Stage::Part(index) => parts.get(*index),

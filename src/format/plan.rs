@@ -116,11 +116,7 @@ impl Plan {
             Part::Value { slot, .. } => Some(*slot),
         });
         let in_order = slots.eq(0..captures.len());
-        let step = |part: &Part| match part {
-            Part::Literal(text) => Some(Step::literal(text)),
-            Part::Value { slot, flags, .. } => Some(Step::value(*flags, site.types.get(*slot)?)),
-        };
-        let steps = in_order.then(|| parts.iter().filter_map(step).collect());
+        let steps = if in_order { steps(&parts, &site.types) } else { None };
         Ok(Self {
             in_order,
             steps,
@@ -244,6 +240,24 @@ impl Plan {
         };
         self.types.iter().take(self.captures.len()).map(begin).collect()
     }
+}
+
+/// The fast way to a message of these parts, whose values are in order.
+fn steps(parts: &[Part], types: &[OwnedType]) -> Option<Vec<Step>> {
+    let (mut steps, mut literal) = (Vec::new(), "");
+    for part in parts {
+        match part {
+            // Literals never follow each other.
+            Part::Literal(text) => literal = text,
+            Part::Value { slot, flags, .. } => {
+                steps.push(Step::value(std::mem::take(&mut literal), *flags, types.get(*slot)?));
+            }
+        }
+    }
+    if !literal.is_empty() {
+        steps.push(Step::end(literal));
+    }
+    Some(steps)
 }
 
 fn keys(fields: &[FieldDef], types: &[OwnedType]) -> Vec<Key> {

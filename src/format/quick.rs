@@ -4,7 +4,7 @@
 //! is to be done. A line is then one pass over the payload into the line's buffer. What is not plain takes the general way,
 //! value by value; both ways give the same bytes, which a property test holds against each other.
 
-use super::digits::{push_bytes, push_i64, push_u64};
+use super::digits::{Short, push_bytes, push_i64, push_u64};
 use super::escape::{push_json_text, push_text};
 use super::float::{push_fixed, push_float};
 use super::line::LINE_BYTES_MAX;
@@ -102,11 +102,20 @@ impl Simple {
     }
 }
 
-/// What a message consists of.
+/// A part of a message: text, and the value behind it.
 #[derive(Clone, Debug)]
-pub(super) enum Step {
-    /// Text, as it stands in a text line and in a JSON string.
-    Literal { text: Box<[u8]>, json: Box<[u8]> },
+pub(super) struct Step {
+    /// As it stands in a text line.
+    text: Short,
+    /// As it stands in a JSON string.
+    json: Short,
+    value: Value,
+}
+
+#[derive(Clone, Debug)]
+enum Value {
+    /// The message ends with its text.
+    Nothing,
     /// A simple value.
     Simple(Simple),
     /// A value that is put by the general way.
@@ -114,15 +123,22 @@ pub(super) enum Step {
 }
 
 impl Step {
-    pub(super) fn literal(literal: &str) -> Self {
+    fn new(literal: &str, value: Value) -> Self {
         let (mut text, mut json) = (Vec::new(), Vec::new());
         push_text(literal, &mut text);
         push_json_text(literal, &mut json);
-        Self::Literal { text: text.into(), json: json.into() }
+        Self { text: Short::of(&text), json: Short::of(&json), value }
     }
 
-    pub(super) fn value(flags: Flags, ty: &OwnedType) -> Self {
-        Simple::with(&flags, ty).map_or_else(|| Self::General { flags, ty: ty.clone() }, Self::Simple)
+    /// The end of a message.
+    pub(super) fn end(literal: &str) -> Self {
+        Self::new(literal, Value::Nothing)
+    }
+
+    /// A value, and the text before it.
+    pub(super) fn value(literal: &str, flags: Flags, ty: &OwnedType) -> Self {
+        let value = Simple::with(&flags, ty).map_or_else(|| Value::General { flags, ty: ty.clone() }, Value::Simple);
+        Self::new(literal, value)
     }
 }
 
@@ -137,14 +153,12 @@ pub(super) fn message<const JSON: bool>(
 ) -> Option<usize> {
     let begin = out.len();
     let mut bytes = Cursor::new(payload);
-    for step in steps {
-        let done = match step {
-            Step::Literal { text, json } => {
-                push_bytes(if JSON { json } else { text }, out);
-                Ok(())
-            }
-            Step::Simple(simple) => simple.push(&mut bytes, out, push_part::<JSON>),
-            Step::General { flags, ty } => general::<JSON>(flags, ty, &mut bytes, scratch, out),
+    for Step { text, json, value } in steps {
+        if JSON { json } else { text }.push(out);
+        let done = match value {
+            Value::Simple(simple) => simple.push(&mut bytes, out, push_part::<JSON>),
+            Value::Nothing => Ok(()),
+            Value::General { flags, ty } => general::<JSON>(flags, ty, &mut bytes, scratch, out),
         };
         if done.is_err() || out.len() - begin > LINE_BYTES_MAX {
             out.truncate(begin);

@@ -31,28 +31,40 @@ impl Clock {
     /// The time in UTC, with nanoseconds.
     #[inline]
     pub fn utc(&mut self, unix_ns: i64) -> &[u8; TIME_BYTES] {
-        let since = self.second_ns.and_then(|begin| unix_ns.checked_sub(begin));
-        let fraction = match since {
-            Some(fraction) if (0..SECOND_NS).contains(&fraction) => fraction,
-            _ => {
-                self.turn(unix_ns.div_euclid(SECOND_NS));
-                unix_ns.rem_euclid(SECOND_NS)
-            }
-        };
+        let digits = nine(self.fraction(unix_ns));
         if let Some(place) = self.text.last_chunk_mut::<10>().and_then(|end| end.first_chunk_mut::<9>()) {
-            *place = nine(fraction as u32);
+            *place = digits;
         }
         &self.text
     }
 
-    /// Appends the time in UTC.
-    pub fn push(&mut self, unix_ns: i64, precision: Precision, out: &mut Vec<u8>) {
-        let text = self.utc(unix_ns);
-        if precision == Precision::Nanos {
-            return out.extend_from_slice(text);
+    /// The nanoseconds within the second, which `text` shows from now on.
+    #[inline]
+    fn fraction(&mut self, unix_ns: i64) -> u32 {
+        let since = self.second_ns.and_then(|begin| unix_ns.checked_sub(begin));
+        match since {
+            Some(fraction) if (0..SECOND_NS).contains(&fraction) => fraction as u32,
+            _ => {
+                self.turn(unix_ns.div_euclid(SECOND_NS));
+                unix_ns.rem_euclid(SECOND_NS) as u32
+            }
         }
-        out.extend_from_slice(text.get(..precision.bytes()).unwrap_or_default());
-        out.push(b'Z');
+    }
+
+    /// Appends the time in UTC.
+    #[inline]
+    pub fn push(&mut self, unix_ns: i64, precision: Precision, out: &mut Vec<u8>) {
+        if precision != Precision::Nanos {
+            let text = self.utc(unix_ns);
+            out.extend_from_slice(text.get(..precision.bytes()).unwrap_or_default());
+            return out.push(b'Z');
+        }
+        let digits = nine(self.fraction(unix_ns));
+        // The digits are stored behind the text and not into it: what was just stored in pieces is slow to be loaded as a whole.
+        out.extend_from_slice(&self.text);
+        if let Some(place) = out.last_chunk_mut::<10>().and_then(|end| end.first_chunk_mut::<9>()) {
+            *place = digits;
+        }
     }
 
     /// Appends the time.

@@ -36,6 +36,7 @@ pub(super) struct Ring {
 
 struct Site {
     encoded: Box<[u8]>,
+    names_target: bool,
     site: Arc<CallSite>,
 }
 
@@ -80,6 +81,12 @@ impl Definitions {
         self.sites.get(place as usize).map(|site| &*site.site)
     }
 
+    /// Whether the call site at a place says what its records are about; else each of them names its component.
+    #[inline]
+    pub(super) fn names_target(&self, place: u32) -> Option<bool> {
+        self.sites.get(place as usize).map(|site| site.names_target)
+    }
+
     /// The place of a component by its number, or [`NONE`].
     #[inline]
     pub(super) fn component_place(&self, number: u32) -> u32 {
@@ -87,11 +94,13 @@ impl Definitions {
     }
 
     /// The name of the component at a place.
+    #[inline]
     pub(super) fn component(&self, place: u32) -> Option<&str> {
         self.components.get(place as usize).map(|name| &**name)
     }
 
     /// The thread at a place.
+    #[inline]
     pub(super) fn thread(&self, place: u32) -> Option<&Thread> {
         self.threads.get(place as usize).or_else(|| self.threads.first())
     }
@@ -140,7 +149,8 @@ impl Definitions {
     fn add_site(&mut self, encoded: &[u8], site: Option<CallSite>) -> u32 {
         match site {
             Some(site) if self.sites.len() < SITES_MAX && self.room(encoded.len()) => {
-                self.sites.push(Site { encoded: encoded.into(), site: Arc::new(site) });
+                let names_target = site.def.target.is_some();
+                self.sites.push(Site { encoded: encoded.into(), names_target, site: Arc::new(site) });
                 self.sites.len() as u32 - 1
             }
             _ => NONE,

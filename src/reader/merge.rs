@@ -124,11 +124,12 @@ impl Merge {
     }
 
     /// Goes on to the next record, if one may go out.
+    #[inline]
     pub fn advance(&mut self) -> Step {
         if let Some(run) = &self.run
             && let Some(Some(slot)) = self.slots.get_mut(run.id)
-            && slot.journal.front().is_some_and(|next| next.key <= run.key_max && next.unix_ns <= run.unix_ns_max)
-            && slot.journal.advance()
+            && (run.unix_ns_max == i64::MAX || slot.journal.front().is_some_and(|next| next.unix_ns <= run.unix_ns_max))
+            && slot.journal.advance(run.key_max)
         {
             return Step::Record;
         }
@@ -145,7 +146,7 @@ impl Merge {
             Err(blocker) => return Step::Blocked(blocker),
         }
         if let Some(Some(slot)) = self.slots.get_mut(id)
-            && slot.journal.advance()
+            && slot.journal.advance(u64::MAX)
         {
             self.current = Some(id);
             self.late_below = self.passed_by_others(id);
@@ -211,11 +212,10 @@ impl Merge {
     }
 
     /// The record that [`advance`](Self::advance) went to.
+    #[inline]
     pub fn current(&self) -> Option<RecordRef<'_>> {
         let journal = self.journal(self.current?)?;
-        let mut record = journal.current()?;
-        record.late |=
-            !record.recovered && !record.flight && journal.key_out().is_some_and(|key| key < self.late_below);
-        Some(record)
+        let late = self.late_below > 0 && journal.key_out().is_some_and(|key| key < self.late_below);
+        journal.current_or_late(late)
     }
 }

@@ -95,8 +95,22 @@ pub(super) struct Pending {
     /// Number of the first of `chunks`; numbers wrap.
     chunk_first: u32,
     chunk_bytes: usize,
+    /// The entry before `start` is the one that went out last, and its bytes are still needed.
+    is_out: bool,
+    /// The chunk of the entry that went out last.
+    open: Open,
     /// Buffers to be used again.
     spare: Vec<Vec<u8>>,
+}
+
+/// The chunk that entries go out of, which most of them do one after the other.
+#[derive(Clone, Copy, Default, Debug)]
+struct Open {
+    number: u32,
+    segment: u64,
+    base: u64,
+    /// Entries of it that went out and were not taken off the chunk's count yet.
+    out: usize,
 }
 
 /// Buffers that are kept for further use.
@@ -111,6 +125,8 @@ impl Pending {
             chunks: VecDeque::new(),
             chunk_first: 0,
             chunk_bytes: 0,
+            is_out: false,
+            open: Open::default(),
             spare: Vec::new(),
         }
     }
@@ -190,32 +206,60 @@ impl Pending {
         self.entries.get(self.start + self.len() / 2).map(|entry| entry.key)
     }
 
-    /// Takes the first entry. Its bytes are kept until [`release`](Self::release).
+    /// Makes the first entry the [current](Self::current) one, if its key is not beyond `key_max`; gives its key and place.
     #[inline]
-    pub(super) fn pop(&mut self) -> Option<Entry> {
-        let entry = *self.entries.get(self.start)?;
+    pub(super) fn advance(&mut self, key_max: u64) -> Option<(u64, Position)> {
+        let entry = self.entries.get(self.start).filter(|entry| entry.key <= key_max)?;
+        let (key, chunk, at) = (entry.key, entry.chunk, entry.at);
         self.start += 1;
-        if self.start == self.entries.len() {
-            self.entries.clear();
-            self.start = 0;
+        self.is_out = true;
+        if self.open.out == 0 || self.open.number != chunk {
+            self.turn_to(chunk);
         }
-        Some(entry)
+        self.open.out += 1;
+        Some((key, Position { segment: self.open.segment, offset: self.open.base + u64::from(at) }))
     }
 
-    /// Gives back the memory of entries that have gone out; costs as much as there are entries waiting, at most.
+    /// Entries go out of another chunk from now on.
+    #[inline(never)]
+    fn turn_to(&mut self, number: u32) {
+        self.close();
+        let chunk = self.chunks.get(number.wrapping_sub(self.chunk_first) as usize);
+        let (segment, base) = chunk.map_or((0, 0), |chunk| (chunk.segment, chunk.base));
+        self.open = Open { number, segment, base, out: 0 };
+    }
+
+    /// The entry that went out last, until [`release`](Self::release).
+    #[inline]
+    pub(super) fn current(&self) -> Option<&Entry> {
+        if self.is_out { self.entries.get(self.start.wrapping_sub(1)) } else { None }
+    }
+
+    /// Says that no entry that went out is needed any more.
+    #[inline]
+    pub(super) fn release(&mut self) {
+        self.is_out = false;
+        if self.open.out > 0 {
+            self.close();
+        }
+    }
+
+    /// Gives back the memory of entries that have gone out, once they were [released](Self::release); costs as much as
+    /// there are entries waiting, at most.
     pub(super) fn compact(&mut self) {
-        if self.start > self.len() {
+        debug_assert!(!self.is_out, "compacted before released");
+        if self.start > 0 && self.start >= self.len() {
             self.entries.drain(..self.start);
             self.start = 0;
         }
     }
 
-    /// Says that an entry that was taken is needed no more.
-    #[inline]
-    pub(super) fn release(&mut self, entry: &Entry) {
-        let index = entry.chunk.wrapping_sub(self.chunk_first) as usize;
-        let Some(chunk) = self.chunks.get_mut(index) else { return };
-        chunk.entries -= 1;
+    /// Takes the entries that went out off their chunk's count.
+    fn close(&mut self) {
+        let out = std::mem::take(&mut self.open.out);
+        let index = self.open.number.wrapping_sub(self.chunk_first) as usize;
+        let Some(chunk) = self.chunks.get_mut(index).filter(|_| out > 0) else { return };
+        chunk.entries -= out;
         if chunk.entries == 0 {
             self.drop_chunk(index);
         }

@@ -33,6 +33,7 @@ pub(crate) enum Front<'a> {
 
 impl Consumer {
     /// The record at the tail, if it lies before `head`, which came from [`available`](Self::available).
+    #[inline]
     pub(crate) fn front<'a>(&self, ring: &'a Ring, head: u64) -> Front<'a> {
         if self.tail >= head {
             return Front::Empty;

@@ -87,7 +87,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The frame at `at`, if an undamaged one stands there.
-    #[inline]
+    #[inline(always)]
     fn frame_at(&self, at: usize) -> Option<(Frame<'a>, usize)> {
         let rest = self.bytes.get(at..)?;
         let bytes = claimed_bytes(rest)?;
@@ -137,27 +137,30 @@ impl<'a> Iterator for Scanner<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Item<'a>> {
-        if self.at >= self.bytes.len() {
-            return None;
-        }
-        let start = self.at;
-        let offset = self.base + start as u64;
-        if let Some((frame, bytes)) = self.frame_at(start) {
-            self.at += bytes;
+        if let Some((offset, frame)) = self.frame() {
             return Some(Item::Frame { offset, frame });
         }
-        self.damage()
+        self.damage().map(|(offset, bytes)| Item::Damage { offset, bytes })
     }
 }
 
 impl<'a> Scanner<'a> {
-    /// What stands in front is no frame: where the next one begins.
+    /// Takes the undamaged frame that comes next, with its offset; `None` where [`damage`](Self::damage) comes, or the end.
+    #[inline(always)]
+    pub(crate) fn frame(&mut self) -> Option<(u64, Frame<'a>)> {
+        let start = self.at;
+        let (frame, bytes) = self.frame_at(start)?;
+        self.at += bytes;
+        Some((self.base + start as u64, frame))
+    }
+
+    /// Takes what comes next and is no frame, up to where one begins: offset and bytes.
     #[cold]
-    fn damage(&mut self) -> Option<Item<'a>> {
+    pub(crate) fn damage(&mut self) -> Option<(u64, u64)> {
         let start = self.at;
         let offset = self.base + start as u64;
         let mut at = start;
-        loop {
+        while at < self.bytes.len() {
             if self.undecided(at) {
                 break;
             }
@@ -174,7 +177,7 @@ impl<'a> Scanner<'a> {
             return None;
         }
         self.at = at;
-        Some(Item::Damage { offset, bytes: (at - start) as u64 })
+        Some((offset, (at - start) as u64))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::names::{OVERFLOW, SUFFIX, component, hashed, is_stem, stem};
 use super::rotation::Settings;
 use super::{Filter, Kinds};
+use crate::format::is_same;
 use crate::format::json::{Integers, JsonFormat};
 use crate::format::line::LineFormat;
 use crate::format::logfmt::LogfmtFormat;
@@ -172,9 +173,10 @@ pub(crate) struct Routes {
 const TARGETS_MAX: usize = 16 * 1024;
 
 impl Routes {
+    #[inline]
     pub(crate) fn find(&mut self, target: &str) -> Option<usize> {
         // Records of one target often come in runs.
-        if let Some((_, index)) = self.last.as_ref().filter(|(last, _)| last == target) {
+        if let Some((_, index)) = self.last.as_ref().filter(|(last, _)| is_same(last.as_bytes(), target.as_bytes())) {
             return Some(*index);
         }
         let index = *self.by_target.get(target)?;
@@ -198,6 +200,7 @@ impl Routes {
         self.routes.len() - 1
     }
 
+    #[inline]
     pub(crate) fn get(&self, index: usize, at: usize) -> Option<(usize, LevelFilter, Kinds)> {
         self.routes.get(index)?.get(at).copied()
     }

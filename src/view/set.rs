@@ -118,6 +118,8 @@ pub(super) struct View<D: Disk> {
     /// The part of it that is not their bytes, and up to how many of those it holds.
     overhead: usize,
     overhead_to: usize,
+    /// So many bytes of pending lines make it crowded.
+    crowded_from: usize,
     pub(super) behind: Option<Cursor>,
     /// The last checkpoint names the end of its files.
     pub(super) marked: bool,
@@ -150,8 +152,9 @@ impl<D: Disk> View<D> {
     }
 
     /// Whether one more line could make so many backups that the file of the last checkpoint's mark is not kept.
+    #[inline]
     fn is_crowded(&self) -> bool {
-        self.pending.len() as u64 >= self.files.batch_bytes_max()
+        self.pending.len() >= self.crowded_from
     }
 }
 
@@ -385,10 +388,10 @@ impl<D: Disk, P: IntentPage> ViewSet<D, P> {
             }
         }
         if self.pending_cost <= cost_max {
-            self.crowded = self.rendered.iter().filter_map(|(index, ..)| self.views.get(*index)).any(View::is_crowded);
             self.lines += self.rendered.len() as u64;
             return Push::Taken;
         }
+        self.crowded = false;
         let rendered = std::mem::take(&mut self.rendered);
         for (index, begin, _) in &rendered {
             if let Some(view) = self.views.get_mut(*index) {
@@ -423,30 +426,32 @@ impl<D: Disk, P: IntentPage> ViewSet<D, P> {
         self.count(index);
     }
 
+    #[inline]
     fn render(&mut self, index: usize, for_behind: bool, record: &RecordRef<'_>) {
-        let Some(format) = self.views.get(index).filter(|view| view.behind.is_some() == for_behind) else { return };
-        let format = format.format;
-        let same =
-            |(other, _, _): &&(usize, usize, usize)| self.views.get(*other).is_some_and(|it| it.format == format);
-        let twin = self.rendered.iter().find(same).copied();
-        let (begin, bytes) = match twin {
-            Some((other, from, bytes)) => {
-                let Ok([other, view]) = self.views.get_disjoint_mut([other, index]) else { return };
-                let begin = view.pending.len();
-                view.pending.extend_from_slice(other.pending.get(from..from + bytes).unwrap_or_default());
-                (begin, bytes)
-            }
-            None => {
-                let (Some(view), Some((_, writer))) = (self.views.get_mut(index), self.formats.get_mut(format)) else {
-                    return;
-                };
-                let begin = view.pending.len();
-                writer.line(record, &mut view.pending);
-                (begin, view.pending.len() - begin)
-            }
+        let Some(view) = self.views.get(index).filter(|view| view.behind.is_some() == for_behind) else { return };
+        let (begin, format) = (view.pending.len(), view.format);
+        if self.rendered.is_empty() || !self.copy_twin(index, format) {
+            let (Some(view), Some((_, writer))) = (self.views.get_mut(index), self.formats.get_mut(format)) else {
+                return;
+            };
+            writer.line(record, &mut view.pending);
+        }
+        let Some(view) = self.views.get_mut(index) else { return };
+        let cost = view.cost_now();
+        self.pending_cost = self.pending_cost - std::mem::replace(&mut view.cost, cost) + cost;
+        self.crowded |= view.is_crowded();
+        self.rendered.push((index, begin, view.pending.len() - begin));
+    }
+
+    /// Gives a view the line that another one of the same format got, if one did.
+    fn copy_twin(&mut self, index: usize, format: usize) -> bool {
+        let is_twin = |other: usize| self.views.get(other).is_some_and(|it| it.format == format);
+        let Some((other, from, bytes)) = self.rendered.iter().find(|(other, ..)| is_twin(*other)).copied() else {
+            return false;
         };
-        self.count(index);
-        self.rendered.push((index, begin, bytes));
+        let Ok([other, view]) = self.views.get_disjoint_mut([other, index]) else { return false };
+        view.pending.extend_from_slice(other.pending.get(from..from + bytes).unwrap_or_default());
+        true
     }
 
     /// What may wait for the next batch. An eighth of the page is left for cursors; carried lines get half at most.
@@ -735,9 +740,11 @@ impl<D: Disk, P: IntentPage> ViewSet<D, P> {
             self.formats.len() - 1
         });
         let index = self.views.len();
+        let files = ViewFiles::new(base(stem), settings);
         self.views.push(View {
             stem: stem.to_owned(),
-            files: ViewFiles::new(base(stem), settings),
+            crowded_from: usize::try_from(files.batch_bytes_max()).unwrap_or(usize::MAX),
+            files,
             format,
             pending: Vec::new(),
             cost: 0,

@@ -24,6 +24,24 @@ pub(crate) fn segment_name(number: u64) -> String {
     format!("{number:08}.seg")
 }
 
+/// What is to be done at the end of a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ends {
+    /// It is finished, and freed; each is forced to disk first, if so asked.
+    Finish { sync_each: bool },
+    /// It is left as it is.
+    Leave,
+}
+
+/// What a step took.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    /// Numbers of the segments that were finished.
+    pub(crate) finished: Vec<u64>,
+    /// All that was published before the step.
+    pub(crate) whole: bool,
+}
+
 /// The archive of one process's journal.
 pub(crate) struct Archive<D: Disk> {
     folder: D,
@@ -117,13 +135,45 @@ impl<D: Disk> Archive<D> {
         Ok(())
     }
 
-    /// Takes what has been published since; returns the numbers of the segments that were finished.
-    pub(crate) fn step(&mut self, control: &Control, segments: &LiveSegments, sync_each: bool) -> io::Result<Vec<u64>> {
+    /// Takes what has been published since, all of it.
+    pub(crate) fn step(&mut self, control: &Control, segments: &LiveSegments, sync_each: bool) -> io::Result<()> {
+        self.step_some(control, segments, sync_each, u64::MAX).map(|_| ())
+    }
+
+    /// The same, but no more than about `bytes_max` while most live segments are free.
+    pub(crate) fn step_some(
+        &mut self,
+        control: &Control,
+        segments: &LiveSegments,
+        sync_each: bool,
+        bytes_max: u64,
+    ) -> io::Result<Taken> {
+        self.take(control, segments, Ends::Finish { sync_each }, bytes_max)
+    }
+
+    /// Takes about `bytes_max` of the segment that is being archived, which is not finished: its memory is not given back.
+    pub(super) fn append(&mut self, control: &Control, segments: &LiveSegments, bytes_max: u64) -> io::Result<Taken> {
+        self.take(control, segments, Ends::Leave, bytes_max)
+    }
+
+    /// Bytes of the segment that is being archived that are not in its file yet, as far as that is known without a look at
+    /// all of them.
+    pub(super) fn backlog(&self, segments: &LiveSegments) -> u64 {
+        segments.slot_of(self.number).map_or(0, |(index, _)| segments.filled(index).saturating_sub(self.offset))
+    }
+
+    fn take(&mut self, control: &Control, segments: &LiveSegments, ends: Ends, bytes_max: u64) -> io::Result<Taken> {
         let mut finished = Vec::new();
+        let mut taken = 0;
         self.check_file()?;
         while let Some((index, slot)) = segments.slot_of(self.number) {
             // Loaded first, so that when it is set, all is published.
             let end = slot.end();
+            let to_copy = end == 0 || self.offset < end;
+            let few_wait = 2 * segments.newest().saturating_sub(self.number) < segments.count() as u64;
+            if to_copy && taken >= bytes_max && (few_wait || ends == Ends::Leave) {
+                return Ok(Taken { finished, whole: false });
+            }
             // The writer is about to give it up, and says then what of it is left.
             if end == 0 && segments.is_lost(index) {
                 break;
@@ -133,7 +183,8 @@ impl<D: Disk> Archive<D> {
             }
             self.buffer.clear();
             let filled = segments.filled(index);
-            let copied = segments.copy_published(index, self.offset, CHUNK_BYTES, &mut self.buffer);
+            let limit = if to_copy { CHUNK_BYTES } else { 0 };
+            let copied = segments.copy_published(index, self.offset, limit, &mut self.buffer);
             let (mut bytes, records) = (copied.bytes as u64, copied.records);
             if bytes == 0 && end == 0 && self.offset.max(HEADER_BYTES as u64) < filled {
                 // Frames were there: somebody overwrote them, or truncated and extended the file.
@@ -164,6 +215,7 @@ impl<D: Disk> Archive<D> {
                 self.dirty = true;
                 self.records = if self.offset == 0 { records } else { self.records + records };
                 self.offset += bytes;
+                taken += bytes;
                 segments.archive_at(control, self.number, self.offset);
             }
             if end == 0 || self.offset < end {
@@ -172,6 +224,7 @@ impl<D: Disk> Archive<D> {
                 }
                 continue;
             }
+            let Ends::Finish { sync_each } = ends else { return Ok(Taken { finished, whole: false }) };
             if sync_each {
                 self.sync()?;
             }
@@ -195,7 +248,7 @@ impl<D: Disk> Archive<D> {
                 self.dirty = false;
             }
         }
-        Ok(finished)
+        Ok(Taken { finished, whole: true })
     }
 
     /// How many records of a sealed segment whose memory was lost stand neither in the archive nor in the memory.

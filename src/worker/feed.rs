@@ -14,6 +14,7 @@ use crate::reader::mark::{MARK_BYTES, Mark};
 use crate::reader::merge::{JournalId, Merge, Step};
 use crate::reader::record::RecordRef;
 use crate::reader::source::{Extent, Source};
+use crate::segment::layout::FRAME_BYTES_MAX;
 use crate::shm::control::Control;
 use crate::shm::control_page::ControlPage;
 use crate::shm::directory::{JOURNAL, POINTER};
@@ -27,8 +28,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Bytes that are read at once.
-const WINDOW_BYTES: usize = 256 << 10;
+/// Bytes that are read at once: they and what is made of them stay in the cache until their lines are rendered.
+const WINDOW_BYTES: usize = 64 << 10;
+const _: () = assert!(WINDOW_BYTES >= FRAME_BYTES_MAX, "any frame must fit");
 /// How often the directory is looked at for new processes.
 const LIST_INTERVAL: Duration = Duration::from_millis(250);
 /// How long a process without news may hold back the lines of others.
@@ -47,8 +49,8 @@ struct OwnSource {
 impl Source for OwnSource {
     fn read(&mut self, number: u64, offset: u64, bytes_max: usize, out: &mut Vec<u8>) -> io::Result<Extent> {
         let segments = self.process.segments();
-        // What the archive's step, on this same thread, has not freed cannot be used again meanwhile. What it has freed may
-        // change under our hands, and is read from the archive.
+        // Slots are freed on this same thread, between two steps of the views: what is not free now cannot be used again meanwhile.
+        // What is may change under our hands, and is read from the archive.
         let slot = if number < segments.archiving() { None } else { segments.slot_of(number) };
         if let Some((index, slot)) = slot {
             let end = slot.end();
@@ -364,6 +366,7 @@ impl Feed {
     }
 
     /// Counts the current record: the views took it.
+    #[inline]
     pub(super) fn count(&mut self) {
         match (self.merge.current_journal(), &mut self.counted) {
             (Some(id), Some((of, records))) if *of == id => *records += 1,
@@ -385,6 +388,7 @@ impl Feed {
     }
 
     /// Goes on to the next record; `false` when there is none now.
+    #[inline]
     pub(super) fn advance(&mut self) -> bool {
         loop {
             let hungry = match self.merge.advance() {

@@ -10,6 +10,7 @@
 //! * [`keep`]: compression and retention of archived segments.
 //! * [`watch`]: live memory that others truncated or removed, made again.
 //! * [`slow`]: the thread of low priority that compresses.
+//! * [`beside`]: the thread that archives while the worker renders, in a burst.
 //!
 //! * [`room`]: what is given up when the disk is full.
 //! * [`trouble`], [`statement`]: what is said of it all, in health and in the log.
@@ -21,6 +22,7 @@
 
 mod alert;
 pub(crate) mod archive;
+mod beside;
 mod checkup;
 pub mod collect;
 pub(crate) mod cursor;
@@ -50,6 +52,8 @@ use crate::logger::core::{Core, Wishes};
 use crate::recovery;
 use crate::shm::control::activity;
 use crate::shm::directory::{self, Directory, JOURNAL};
+use archive::Taken;
+use beside::Beside;
 use checkup::Checkup;
 use keep::{Going, Keeper};
 use process::{Process, Tended};
@@ -70,6 +74,8 @@ use views::Views;
 /// How long the worker sleeps when nothing happens; a line stands in its file so long after its call at the latest,
 /// the writer's sleep and a thread in the midst of a call not counted.
 const PAUSE: Duration = Duration::from_millis(2);
+/// What one step archives at most, while live memory has room: about what it renders, which is then still in the cache.
+const ARCHIVE_BYTES_PER_STEP: u64 = 512 << 10;
 /// The pause after a fault of the disk.
 const PAUSE_AFTER_FAULT: Duration = Duration::from_millis(50);
 /// How often the worker looks at what need not be looked at all the time: election, rings, retention.
@@ -91,6 +97,7 @@ pub(crate) struct Worker<D: Disk = RealDisk> {
     views: Views<Capped<D>>,
     keeper: Keeper<Capped<D>>,
     slow: Slow<Capped<D>>,
+    beside: Beside<Capped<D>>,
     disk: Arc<Capped<D>>,
     ledger: Arc<Ledger>,
     /// Bytes that are kept free below the cap.
@@ -124,6 +131,25 @@ pub(crate) struct Worker<D: Disk = RealDisk> {
     synced_unix_ns: i64,
     /// Processes recovered that had not closed their logger, and the records that stood in their rings only.
     crashed: (u64, u64),
+}
+
+/// How archiving went.
+#[derive(Default)]
+struct Archived {
+    /// An archive met a fault.
+    behind: bool,
+    /// It was that there is no room.
+    full: bool,
+    /// There is more to be archived at once.
+    left: bool,
+}
+
+impl Archived {
+    fn add(&mut self, more: Self) {
+        self.behind |= more.behind;
+        self.full |= more.full;
+        self.left = more.left;
+    }
 }
 
 /// What a step did.
@@ -175,6 +201,7 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
             views: Views::new(views, Arc::clone(&disk), for_views, dir, shared, own),
             keeper,
             slow: Slow::new(config.mode),
+            beside: Beside::new(),
             disk,
             ledger,
             headroom,
@@ -266,26 +293,23 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
     /// Does what there is to do.
     pub(crate) fn step(&mut self, wishes: Wishes) -> Done {
         self.now_at(activity::ARCHIVING);
-        let (mut behind, mut full) = (false, false);
+        let mut archived = Archived::default();
+        let interval = matches!(self.sync, Sync::Interval(interval) if self.synced_at.elapsed() >= interval);
+        let syncs = self.views.sync_wanted() || wishes.sync || interval;
+        let archive_bytes = if syncs || wishes.stop { u64::MAX } else { ARCHIVE_BYTES_PER_STEP };
         // Room is for the lines first: what they wait for must not go to the archive.
         let waiting = self.views.is_out_of_room();
-        for Tended { process, archive, watermark, .. } in self.tended.iter_mut().filter(|_| !waiting) {
-            process.follow();
-            let before = process.control().writer.watermark.load(Ordering::Acquire);
-            let archived = archive.step(process.control(), process.segments(), self.sync == Sync::EachSegment);
-            behind |= archived.is_err();
-            full |= archived.as_ref().is_err_and(is_full);
-            if archived.is_ok() {
-                *watermark = before;
-            }
-            if let Some(finished) = self.troubles.see("archiving the journal", archived)
-                && !finished.is_empty()
-            {
-                self.keeper.finished(process.name(), &finished);
-            }
-            for (number, records) in archive.take_lost() {
-                process.note_lost(number, records);
-            }
+        let watermarks: Vec<u64> = self.tended.iter().map(|tended| tended.follow()).collect();
+        let beside = archive_bytes != u64::MAX && !waiting && self.has_backlog();
+        if !waiting {
+            let sync_each = self.sync == Sync::EachSegment;
+            // What the other thread has taken all of is finished here.
+            let bytes_max = if beside { 0 } else { archive_bytes };
+            let take = |Tended { process, archive, .. }: &mut Tended<Capped<D>>| {
+                archive.step_some(process.control(), process.segments(), sync_each, bytes_max)
+            };
+            let taken = self.tended.iter_mut().map(take).collect();
+            archived.add(self.archived(taken, &watermarks));
         }
         if self.upkept_at.is_none_or(|at| at.elapsed() >= UPKEEP_INTERVAL) || wishes.stop {
             self.upkept_at = Some(Instant::now());
@@ -297,17 +321,21 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
         }
         self.keep_below_cap();
         self.now_at(activity::RENDERING);
+        let beside = beside && self.beside.begin(&mut self.tended);
         let rendered = self.views.step();
+        if beside {
+            let taken = self.beside.end(&mut self.tended);
+            archived.add(self.archived(taken, &watermarks));
+        }
         let mut more = self.troubles.see("rendering the views", rendered).unwrap_or(false);
-        if full || std::mem::take(&mut self.full) || self.views.is_out_of_room() {
+        if archived.full || std::mem::take(&mut self.full) || self.views.is_out_of_room() {
             let count = |given_up: &mut GivenUp| count(&self.tended, given_up);
             let made = room::make(&mut self.keeper, &mut self.views, &mut self.given_up, count);
             self.tended.iter_mut().for_each(|tended| tended.archive.close_deleted());
             more |= self.troubles.see("making room", made).unwrap_or(false);
         }
         self.rotate_if_asked();
-        let interval = matches!(self.sync, Sync::Interval(interval) if self.synced_at.elapsed() >= interval);
-        if (wishes.sync || interval || self.views.sync_wanted()) && !behind {
+        if syncs && !archived.behind {
             self.now_at(activity::SYNCING);
             let synced = self.sync_all();
             self.full = synced.as_ref().is_err_and(is_full);
@@ -316,7 +344,47 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
         }
         let fault = self.tell();
         self.now_at(activity::RESTING);
-        Done { more, fault }
+        Done { more: more || archived.left, fault }
+    }
+
+    /// Whether so much is to be archived that it is done beside the rendering.
+    fn has_backlog(&self) -> bool {
+        let backlog = |tended: &Tended<Capped<D>>| tended.archive.backlog(tended.process.segments());
+        self.views.is_elected() && self.beside.is_worth(self.tended.iter().map(backlog).sum())
+    }
+
+    /// From now on there is a core for archiving beside rendering.
+    pub(crate) fn work_beside(&mut self) {
+        self.beside.allow();
+    }
+
+    /// The same, without another thread.
+    #[cfg(any(test, fuzzing, feature = "testing"))]
+    pub(crate) fn simulate_beside(&mut self) {
+        self.beside.simulate();
+    }
+
+    /// Sees to what archives took; `watermarks` are those from before.
+    fn archived(&mut self, taken: Vec<io::Result<Taken>>, watermarks: &[u64]) -> Archived {
+        let mut all = Archived::default();
+        for ((tended, taken), before) in self.tended.iter_mut().zip(taken).zip(watermarks) {
+            let Tended { process, archive, watermark, .. } = tended;
+            all.behind |= taken.is_err();
+            all.full |= taken.as_ref().is_err_and(is_full);
+            if let Some(taken) = self.troubles.see("archiving the journal", taken) {
+                if taken.whole {
+                    *watermark = *before;
+                }
+                all.left |= !taken.whole;
+                if !taken.finished.is_empty() {
+                    self.keeper.finished(process.name(), &taken.finished);
+                }
+            }
+            for (number, records) in archive.take_lost() {
+                process.note_lost(number, records);
+            }
+        }
+        all
     }
 
     /// Tells the processes, and those who wait, how it goes; says whether this step met a fault.

@@ -89,6 +89,12 @@ impl<D: Disk> Tended<D> {
         Self { process, archive: Archive::new(folder, number), remark, said: String::new(), goal: None, watermark: 0 }
     }
 
+    /// Looks what the live segments hold by now; gives the watermark before.
+    pub(super) fn follow(&self) -> u64 {
+        self.process.follow();
+        self.process.control().writer.watermark.load(Ordering::Acquire)
+    }
+
     /// Whether the whole journal is archived, its writer having ended.
     pub(super) fn is_archived(&self) -> bool {
         self.archive.position().0 > self.process.segments().newest()

@@ -97,6 +97,9 @@ pub(crate) fn run(core: &Arc<Core>, mut worker: Worker, cores: &[usize]) {
     let _ = crate::sys::thread::block_signals();
     crate::sys::thread::unpin(cores);
     crate::sys::thread::wake_politely();
+    if cores.len() > 1 {
+        worker.work_beside();
+    }
     let mut done = Done { more: true, fault: false };
     let mut heartbeat = 0;
     loop {

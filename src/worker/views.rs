@@ -34,7 +34,7 @@ pub(crate) const ELECTION: &str = "renderer";
 /// The answer of a worker that is asked to rotate, and does not render: another one does.
 pub(crate) const NOT_THE_RENDERER: &str = "another process renders the views";
 /// Records that one step takes at most, so that the archive is never kept waiting.
-const RECORDS_PER_STEP: u32 = 20_000;
+const RECORDS_PER_STEP: u32 = 8_000;
 /// Journals that are finished and still in the cursor, with a hundred bytes each: beyond them a checkpoint is made early.
 const FINISHED_MAX: usize = 32;
 /// The least time between two such checkpoints.

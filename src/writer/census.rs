@@ -22,9 +22,9 @@ struct Count {
 
 impl Count {
     #[inline]
-    fn add(&mut self, bytes: usize) {
-        self.records += 1;
-        self.bytes += bytes as u64;
+    fn add(&mut self, records: u64, bytes: u64) {
+        self.records += records;
+        self.bytes += bytes;
     }
 
     fn publish(self, words: &Counts) {
@@ -93,13 +93,19 @@ impl Census {
     /// Counts a record.
     #[inline]
     pub(crate) fn record(&mut self, place: Place, bytes: usize, ticks: u64) {
+        self.add(place, 1, bytes as u64, ticks);
+    }
+
+    /// Counts some records; `oldest` is their least tick.
+    #[inline]
+    pub(crate) fn add(&mut self, place: Place, records: u64, bytes: u64, oldest: u64) {
         if let Some(count) = self.levels.get_mut(usize::from(place.level)) {
-            count.add(bytes);
+            count.add(records, bytes);
         }
         if let Some(count) = self.targets.get_mut(usize::from(place.target)) {
-            count.add(bytes);
+            count.add(records, bytes);
         }
-        self.oldest = self.oldest.min(ticks);
+        self.oldest = self.oldest.min(oldest);
     }
 
     /// Counts drops that the journal states.

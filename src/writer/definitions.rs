@@ -107,6 +107,13 @@ impl Definitions {
         self.census.record(place, bytes, ticks);
     }
 
+    /// Where records of `site` are counted, if segment `number` has all that they need of it and its target is its own.
+    #[inline]
+    pub(crate) fn place_in(&self, site: u32, number: u64) -> Option<Place> {
+        let known = self.sites.get(site as usize).filter(|known| !known.dynamic && known.copy.length != 0);
+        known.filter(|known| known.defined_in == number).map(|known| known.place)
+    }
+
     /// What segment `number` lacks for a record of `component`.
     pub(crate) fn component(&mut self, table: &Table, component: u32, number: u64) -> Need {
         if self.components.get(component as usize).is_none_or(|known| known.copy.length == 0) {

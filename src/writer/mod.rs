@@ -14,6 +14,7 @@ pub(crate) mod definitions;
 pub(crate) mod flight;
 pub(crate) mod idle;
 pub(crate) mod journal;
+mod run;
 pub(crate) mod sampled;
 pub(crate) mod step;
 pub(crate) mod thread;

@@ -441,11 +441,15 @@ impl Writer {
                         left = true;
                         break;
                     }
+                    let site = waiting.site;
                     if let Some(lane) = self.lanes.get_mut(index) {
                         // Numbers ascend while the process lives; one that does not was overwritten in between.
                         let called = if self.heir { waiting.called } else { waiting.called.max(lane.consumer.called) };
                         lane.consumer.advance(waiting.bytes.len() as u64, called);
                         lane.give_back(ring, self.flight.as_ref(), false);
+                    }
+                    if !SAMPLED {
+                        self.take_run(ground, (ring, index), site, (head, until), done);
                     }
                 }
                 Front::Lost { bytes } => {
@@ -875,9 +879,15 @@ impl Lane {
         self.consumer.account(self::accounted(self.consumer.called, Some(&accounted)));
     }
 
+    /// Whether segment `number` says of which thread the ring is.
+    #[inline]
+    pub(super) fn is_defined_in(&self, number: u64) -> bool {
+        self.thread_in == number
+    }
+
     /// Gives the bytes that were taken back to the producer, but for what is remembered; see [`Consumer::release`].
     #[inline]
-    fn give_back(&mut self, ring: &Ring, flight: Option<&flight::Rules>, force: bool) {
+    pub(super) fn give_back(&mut self, ring: &Ring, flight: Option<&flight::Rules>, force: bool) {
         if let Some(flight) = flight
             && self.consumer.is_due(ring.capacity(), force)
         {

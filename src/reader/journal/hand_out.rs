@@ -1,6 +1,6 @@
 //! From an entry to the record that is handed out.
 
-use super::super::pending::{Rare, What};
+use super::super::pending::{Chunk, Entry, Rare, What};
 use super::super::record::{Body, OWN_TARGET, Position, RecordRef};
 use super::{Journal, payload_of};
 use crate::level::Level;
@@ -8,30 +8,53 @@ use crate::segment::layout::{FRAME_HEADER_BYTES, UNIT_BYTES, WRITER_RING, u16_at
 
 impl Journal {
     /// The current record.
-    #[inline]
     pub fn current(&self) -> Option<RecordRef<'_>> {
-        let entry = self.current.as_ref()?;
+        self.current_or_late(false)
+    }
+
+    /// The same, marked late where others of the merge went before it that are later.
+    #[inline]
+    pub(in super::super) fn current_or_late(&self, passed: bool) -> Option<RecordRef<'_>> {
+        let entry = self.pending.current()?;
         let chunk = self.pending.chunk(entry)?;
         let frame = chunk.bytes.get(entry.at as usize..).unwrap_or_default();
         // What stands for no frame has none.
         let head = frame.first_chunk::<FRAME_HEADER_BYTES>().unwrap_or(&[0; FRAME_HEADER_BYTES]);
         let payload_end = usize::from(u16_at(head, 0)) * UNIT_BYTES;
         let payload = frame.get(FRAME_HEADER_BYTES..payload_end).unwrap_or_default();
-        let mut record = RecordRef {
+        let thread = self.definitions.thread(entry.thread)?;
+        let record = |level, target, body| RecordRef {
             unix_ns: entry.unix_ns,
             ticks: u64_at(head, 8),
-            level: Level::Warn,
-            target: OWN_TARGET,
+            level,
+            target,
             process: &self.name,
-            thread: self.definitions.thread(entry.thread)?,
+            thread,
             ring: u16_at(head, 2),
             seq: u32_at(head, 20),
             position: Position { segment: chunk.segment, offset: chunk.base + u64::from(entry.at) },
-            late: entry.late,
+            late: entry.late | (passed && !entry.recovered && !entry.flight),
             recovered: entry.recovered,
             flight: entry.flight,
-            body: Body::Unknown { reason: "" },
+            body,
         };
+        if entry.what == What::Message {
+            let site = self.definitions.site(entry.site)?;
+            let (target, payload) = self.target(site.def.target.as_deref(), entry.extra, payload);
+            return Some(record(site.def.level, target, Body::Message { site, payload }));
+        }
+        self.rare(entry, chunk, (frame, payload), record(Level::Warn, OWN_TARGET, Body::Unknown { reason: "" }))
+    }
+
+    /// The current record, where it is no plain message.
+    #[cold]
+    fn rare<'a>(
+        &'a self,
+        entry: &Entry,
+        chunk: &'a Chunk,
+        (frame, payload): (&'a [u8], &'a [u8]),
+        mut record: RecordRef<'a>,
+    ) -> Option<RecordRef<'a>> {
         match entry.what {
             What::Message | What::Inline => {
                 let site = self.definitions.site(entry.site)?;
@@ -84,6 +107,7 @@ impl Journal {
     }
 
     /// The target, and the payload without the component's number.
+    #[inline]
     fn target<'a>(&'a self, target: Option<&'a str>, component: u32, payload: &'a [u8]) -> (&'a str, &'a [u8]) {
         match target {
             Some(target) => (target, payload),

@@ -86,8 +86,6 @@ pub struct Journal {
     newer: Option<u32>,
     definitions: Definitions,
     pending: Pending,
-    /// The entry that is out, until the next one.
-    current: Option<Entry>,
     watermark: Option<u64>,
     /// Entries up to this key may go out.
     limit: Option<u64>,
@@ -136,7 +134,6 @@ impl Journal {
             newer: None,
             definitions: Definitions::new(),
             pending: Pending::new(),
-            current: None,
             watermark: None,
             limit: None,
             ticks_last: 0,
@@ -262,7 +259,7 @@ impl Journal {
 
     /// Takes the bytes at [`want`](Self::want), and what is behind them.
     pub fn feed(&mut self, bytes: Vec<u8>, extent: Extent) -> Fed {
-        self.release();
+        self.pending.release();
         self.pending.compact();
         if let Some(version) = self.newer {
             return Fed::Newer(version);
@@ -355,25 +352,17 @@ impl Journal {
         self.pending.front().filter(|entry| entry.key <= limit)
     }
 
-    /// Makes the front the current entry; `false` if there is none.
+    /// Makes the front the current entry, if its key is not beyond `key_max`; `false` if there is none, and then no entry is
+    /// current.
     #[inline]
-    pub(super) fn advance(&mut self) -> bool {
-        self.release();
-        if self.front().is_none() {
+    pub(super) fn advance(&mut self, key_max: u64) -> bool {
+        let limit = self.limit.map(|limit| limit.min(key_max));
+        let Some((key, place)) = limit.and_then(|limit| self.pending.advance(limit)) else {
+            self.pending.release();
             return false;
-        }
-        let Some(entry) = self.pending.pop() else { return false };
-        self.out_before = self.out_last;
-        self.out_last = Some((entry.key, self.pending.position(&entry)));
-        self.current = Some(entry);
+        };
+        self.out_before = self.out_last.replace((key, place));
         true
-    }
-
-    #[inline]
-    fn release(&mut self) {
-        if let Some(entry) = self.current.take() {
-            self.pending.release(&entry);
-        }
     }
 
     fn go_to(&mut self, segment: u64) {

@@ -12,7 +12,7 @@ use crate::segment::layout::{
     is_remembered, u16_at, u32_at, u64_at,
 };
 use crate::segment::salvage::find_salt;
-use crate::segment::scan::{Frame, Item, Scanner, Tail};
+use crate::segment::scan::{Frame, Scanner, Tail};
 use std::fmt::Write as _;
 
 /// The most bytes of a frame that was not understood that are shown.
@@ -98,23 +98,20 @@ impl Journal {
         let body = bytes.get(skip..).unwrap_or_default();
         let mut scanner = Scanner::new(body, base + skip as u64, segment.salt, tail);
         self.want.offset = scanner.position();
-        while let Some(item) = scanner.next() {
-            match item {
-                Item::Frame { offset, frame } => {
-                    let at = (offset - base) as u32;
-                    // A seal is the last frame, unless pages were put in another order.
-                    sealed = self.take(&mut segment, &mut rare, chunk, at, &frame);
-                }
-                Item::Damage { offset, .. } if tail == Tail::Growing && self.suspect != Some(offset) => {
-                    self.suspect = Some(offset);
-                    break;
-                }
-                Item::Damage { offset, bytes } => {
-                    sealed = false;
-                    let unix_ns = segment.anchors.unix_ns(self.ticks_last);
-                    self.damage_at(chunk, &mut rare, offset, bytes, unix_ns);
-                }
+        loop {
+            while let Some((offset, frame)) = scanner.frame() {
+                // A seal is the last frame, unless pages were put in another order.
+                sealed = self.take(&mut segment, &mut rare, chunk, (offset - base) as u32, &frame);
+                self.want.offset = scanner.position();
             }
+            let Some((offset, bytes)) = scanner.damage() else { break };
+            if tail == Tail::Growing && self.suspect != Some(offset) {
+                self.suspect = Some(offset);
+                break;
+            }
+            sealed = false;
+            let unix_ns = segment.anchors.unix_ns(self.ticks_last);
+            self.damage_at(chunk, &mut rare, offset, bytes, unix_ns);
             self.want.offset = scanner.position();
         }
         if let Extent::Broken { lost } = extent {
@@ -154,23 +151,23 @@ impl Journal {
             let definition = frame.payload.get(4..).and_then(|rest| rest.get(..bytes)).unwrap_or_default();
             site = self.definitions.inline_site(definition);
         }
-        match self.definitions.site(site) {
+        match self.definitions.names_target(site) {
+            Some(true) => {}
+            Some(false) => {
+                let payload = payload_of(what, frame.payload);
+                extra = self.definitions.component_place(u32_at(payload, 0));
+            }
             None => {
                 let why =
                     if what == What::Inline { "call site carried along is malformed" } else { "unknown call site" };
                 (what, extra) = (What::Unknown, unknown(rare, why, frame));
                 self.tally.unknown += 1;
             }
-            Some(known) if known.def.target.is_none() => {
-                let payload = payload_of(what, frame.payload);
-                extra = self.definitions.component_place(u32_at(payload, 0));
-            }
-            Some(_) => {}
         }
         let entry = if is_remembered(frame.site) {
             self.remembered(segment, chunk, at, frame)
         } else {
-            self.entry(segment, chunk, at, frame.ticks, frame.ring)
+            self.entry_of(segment, chunk, at, frame.ticks, frame.ring)
         };
         self.push(Entry { site, extra, what, ..entry });
         false
@@ -199,8 +196,8 @@ impl Journal {
     }
 
     /// An entry of a ring, without what it says.
-    #[inline]
-    fn entry(&mut self, segment: &Segment, chunk: u32, at: u32, ticks: u64, ring: u16) -> Entry {
+    #[inline(always)]
+    fn entry_of(&mut self, segment: &Segment, chunk: u32, at: u32, ticks: u64, ring: u16) -> Entry {
         let late = Some(ticks) <= self.watermark && !self.manual;
         let mut key = self.key(ticks);
         let mut thread = 0;
@@ -216,6 +213,11 @@ impl Journal {
         self.ticks_last = self.ticks_last.max(ticks);
         let unix_ns = segment.anchors.unix_ns(ticks);
         Entry { late, recovered: self.recovered, at, ..Entry::bare(What::Message, key, unix_ns, chunk, thread, NONE) }
+    }
+
+    /// The same, for what is no plain record and comes seldom.
+    fn entry(&mut self, segment: &Segment, chunk: u32, at: u32, ticks: u64, ring: u16) -> Entry {
+        self.entry_of(segment, chunk, at, ticks, ring)
     }
 
     #[inline]
