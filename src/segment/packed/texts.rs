@@ -43,7 +43,7 @@ pub(super) fn put(records: &mut [(&[u8], usize)], values: &mut Vec<u64>, out: &m
     values.clear();
     values.extend(texts.iter().map(|text| u64::from(u32_at(text, 0))));
     column::put(out, values);
-    out.part(texts.iter().flat_map(|text| bytes_of(text)).copied());
+    out.part(texts.iter().flat_map(bytes_of).copied());
 }
 
 /// What stands behind the count word.
@@ -83,7 +83,7 @@ fn put_planes(texts: &[&[u8]], out: &mut Body) -> bool {
     }
     let sample = texts.get(..SAMPLE).unwrap_or(texts);
     let planes: Vec<u8> = (0..bytes).flat_map(|place| plane(sample, place)).collect();
-    let lines: Vec<u8> = sample.iter().flat_map(|text| bytes_of(text)).copied().collect();
+    let lines: Vec<u8> = sample.iter().flat_map(bytes_of).copied().collect();
     if deflated_bytes(&planes) >= deflated_bytes(&lines) {
         return false;
     }
