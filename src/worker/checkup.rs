@@ -9,7 +9,7 @@ use super::alert::Alerts;
 use super::{Worker, statement::Statements};
 use crate::clock::instant::Instant;
 use crate::config::Config;
-use crate::disk::{Disk, replace_unsynced, say};
+use crate::disk::{Disk, replace_unsynced};
 use crate::health::check::{Checked, Limits, State, check};
 use crate::health::event::{Callback, HealthEvent, events};
 use crate::health::report::{self, Report};
@@ -191,7 +191,7 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
             let called = self.checkup.tell(event, &mut self.statements, own.as_deref());
             if let Err(error) = called {
                 // Counted alone: a finding would be told to the same function.
-                self.troubles.meet(&say("calling the program's on_health", &error));
+                self.troubles.meet(&format!("calling the program's on_health: {error}"));
             }
         }
         if due || changed {
