@@ -74,6 +74,9 @@ pub struct Report {
     pub failed: Vec<String>,
     /// Why the views could not be brought up to date, if they could not.
     pub views: Option<String>,
+    /// Where the directory stood of which this one is a copy. What its processes left in shared memory is the original's, and was
+    /// not touched.
+    pub copy_of: Option<String>,
 }
 
 /// Records that dead processes of the log directory `dir` have in their rings, by process. Changes nothing.
@@ -94,11 +97,15 @@ pub fn recover(dir: &Path, options: &Options) -> Result<Report, Error> {
         let error = io::Error::new(io::ErrorKind::NotFound, "no journal is in it");
         return Err(Error::io("cannot recover", dir, error, advice));
     }
+    // Before anybody gives it an identity of its own.
+    let copy_of = directory::copied_from(&journals);
     let tenancy = if options.dry_run { None } else { Tenancy::join(&journals)? };
-    let id = directory::identity(&journals)?;
-    let shared = directory_folder(&options.shm_dir, &id);
-    let mut report = Report::default();
-    let found = recovery::live_folders(dir, Some(&shared));
+    let shared = match copy_of {
+        Some(_) => None,
+        None => Some(directory_folder(&options.shm_dir, &directory::identity(&journals)?)),
+    };
+    let mut report = Report { copy_of, ..Report::default() };
+    let found = recovery::live_folders(dir, shared.as_deref());
     report.failed.extend(found.fault.map(|error| error.to_string()));
     for live in found.folders {
         let process = name_of(&live);

@@ -30,6 +30,7 @@ use crate::segment::live::LiveSegments;
 use crate::segment::protocol::Slot;
 use crate::segment::scan::{Item, Scanner, Tail};
 use crate::shm::control::{Control, state};
+use crate::shm::directory;
 use crate::shm::directory::JOURNAL;
 use crate::shm::folder::{self, Folder};
 use crate::shm::foreign::{Foreign, invalid, looked, map_file, map_rest, newest_known};
@@ -94,6 +95,11 @@ pub(crate) struct LiveFolders {
 pub(crate) fn live_folders(dir: &Path, shared: Option<&Path>) -> LiveFolders {
     use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
     let (mut folders, mut fault) = (BTreeSet::new(), None);
+    let journals = dir.join(JOURNAL);
+    if directory::copied_from(&journals).is_some() {
+        // All of it is the original's.
+        return LiveFolders { folders, fault };
+    }
     let mut see = |path: &Path, error: io::Error| {
         if ![NotFound, NotADirectory, PermissionDenied].contains(&error.kind()) {
             let text = format!("looking for what dead processes left in {}: {error}", path.display());
@@ -109,9 +115,9 @@ pub(crate) fn live_folders(dir: &Path, shared: Option<&Path>) -> LiveFolders {
             }
         }
     }
-    for journal in listed(&dir.join(JOURNAL), &mut see) {
-        let pointer = journal.path().join(crate::shm::directory::POINTER);
-        let live = match crate::shm::directory::read_text(&pointer) {
+    for journal in listed(&journals, &mut see) {
+        let pointer = journal.path().join(directory::POINTER);
+        let live = match directory::read_text(&pointer) {
             Ok(text) => PathBuf::from(text.trim_end()),
             // Nonsense that somebody put there points to nothing.
             Err(error) if [io::ErrorKind::InvalidData, io::ErrorKind::InvalidInput].contains(&error.kind()) => continue,
@@ -120,7 +126,8 @@ pub(crate) fn live_folders(dir: &Path, shared: Option<&Path>) -> LiveFolders {
                 continue;
             }
         };
-        if !live.is_absolute() || live.file_name() != Some(&journal.file_name()) {
+        let strange = !live.is_absolute() || live.file_name() != Some(&journal.file_name());
+        if strange || directory::is_of_another(&live, &journals) {
             continue;
         }
         match folder::look_whose(&live) {

@@ -157,6 +157,29 @@ fn a_flooded_ring_is_found_told_once_and_over() {
 }
 
 #[test]
+fn a_callback_that_panics_is_told_of_and_the_worker_goes_on() {
+    let ward = Ward::new();
+    let config = ward.config_at(&ward.place.dir()).on_health(|event| panic!("no idea what {} is", event.id));
+    let tacho = start_isolated(config.overflow(Overflow::DropNewest)).unwrap();
+    flood(&tacho);
+    ward.until_found("drops");
+    until("drops are over", || ward.told("drops").iter().any(|told| told.1 == "ok"));
+    info!(logger: tacho, target: "flood", "after the panics");
+    tacho.flush(PATIENCE).unwrap();
+    assert!(text_of(&ward.place.dir(), "flood").contains("after the panics"));
+    let errors = || ward.health().1["processes"][0]["vitals"]["errors"].clone();
+    let said = |errors: &Value| {
+        errors.as_array().unwrap().iter().any(|error| {
+            let text = error["text"].as_str().unwrap();
+            text.contains("on_health: ") && text.contains("no idea what drops is") && error["count"].as_u64() >= Some(2)
+        })
+    };
+    until("health names the panics", || said(&errors()));
+    assert!(ward.tacho(&["health"]).1.contains("on_health"));
+    tacho.close(PATIENCE).unwrap();
+}
+
+#[test]
 fn a_view_that_lags_is_found_told_once_and_over() {
     let ward = Ward::new();
     let config = ward.config().health_view_lag_max(Duration::from_secs(2));

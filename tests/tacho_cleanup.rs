@@ -285,6 +285,38 @@ fn our_own_small_and_binary_files_are_left_alone() {
     assert!(String::from_utf8_lossy(&usage.stderr).contains("--emergency"));
 }
 
+#[test]
+fn what_is_compressed_by_zstd_or_packed_comes_out_of_an_archive_as_it_was() {
+    let root = TempDir::new().unwrap();
+    let dir = root.path();
+    // Whatever is in them, and whether this build knows zstd or not: a packed segment is gzip, too, and not what it inflates to.
+    let files = ["orders.log.1.zst", "00000001.seg.zst", "00000001.seg.gz"].map(|name| dir.join(name));
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(1));
+    encoder.write_all(b"TACHOPAK and what stands behind it").unwrap();
+    let gzip = encoder.finish().unwrap();
+    let contents = [&b"\x28\xb5\x2f\xfd one of zstd"[..], b"\x54\x2a\x4d\x18", &gzip];
+    files.iter().zip(contents).for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
+    let names: Vec<&str> = files.iter().map(|path| path.to_str().unwrap()).collect();
+    let (status, out, err) = archive(dir, &[&["create", "--name", "made"], names.as_slice()].concat());
+    assert_eq!((status, err.as_str()), (0, ""), "{out}");
+    let (status, out, _) = archive(dir, &["verify"]);
+    assert_eq!((status, out.lines().filter(|line| line.ends_with(": ok")).count()), (0, 3), "{out}");
+    let to = dir.join("to");
+    fs::create_dir(&to).unwrap();
+    assert_eq!(archive(dir, &["extract", "made", "--to", to.to_str().unwrap()]).0, 0);
+    for (path, bytes) in files.iter().zip(contents) {
+        let name = path.file_name().unwrap();
+        assert_eq!(fs::read(dir.join("archive/made").join(name)).unwrap(), bytes, "{name:?} in the archive");
+        assert_eq!(fs::read(to.join(name)).unwrap(), bytes, "{name:?}");
+    }
+    // Two of one name; and damage is seen.
+    let (status, _, err) = archive(dir, &["create", "--name", "two", names[0], names[0]]);
+    assert_eq!((status, err.as_str()), (0, ""));
+    assert!(dir.join("archive/two/orders.log.1.2.zst").exists());
+    fs::write(dir.join("archive/two/orders.log.1.zst"), b"\x28\xb5\x2f\xfd one of zst!").unwrap();
+    assert_eq!(archive(dir, &["verify", "two"]).0, 1);
+}
+
 fn archive(dir: &Path, args: &[&str]) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_tacho"))
         .args(["-D", dir.to_str().unwrap(), "archive"])

@@ -277,6 +277,40 @@ fn on_a_terminal_keys_turn_the_pages_and_q_gives_the_terminal_back() {
     assert_eq!(fs::read_to_string(place.file("stderr")).unwrap(), "");
 }
 
+/// Whether the screen has a colour, of letters or behind them.
+fn is_colored(screen: &str) -> bool {
+    let codes = screen.split("\u{1b}[").skip(1).filter_map(|rest| rest.split_once('m').map(|(codes, _)| codes));
+    codes
+        .flat_map(|codes| codes.split(';'))
+        .filter_map(|code| code.parse::<u32>().ok())
+        .any(|code| matches!(code, 30..=38 | 40..=48 | 90..=97 | 100..=107))
+}
+
+#[test]
+fn without_color_all_is_said_in_words() {
+    let place = Place::new();
+    let _guard = logged(&place);
+    for (setting, colored) in [("-u NO_COLOR", true), ("NO_COLOR=", true), ("NO_COLOR=1", false)] {
+        let tacho = env!("CARGO_BIN_EXE_tacho");
+        let program = format!("env {setting} {tacho} -D {} monitor 0.2", place.dir().display());
+        let Some(tmux) = Tmux::start(100, 30, &told(place.path(), &program)) else { return };
+        tmux.until_shown("rejected");
+        for page in ["1", "2", "3", "4", "5", "6"] {
+            tmux.keys(&[page]);
+            std::thread::sleep(Duration::from_millis(100));
+            let screen = tmux.run(&["capture-pane", "-p", "-e"]);
+            if !colored {
+                assert!(!is_colored(&screen), "{setting}, page {page}: {screen:?}");
+            }
+        }
+        tmux.keys(&["1"]);
+        tmux.until_shown("rejected");
+        let screen = tmux.run(&["capture-pane", "-p", "-e"]);
+        assert_eq!(is_colored(&screen), colored, "{setting}: {screen:?}");
+        fs::remove_file(place.file("pid")).unwrap();
+    }
+}
+
 #[test]
 fn a_signal_gives_the_terminal_back() {
     let place = Place::new();

@@ -154,6 +154,36 @@ fn a_lock_that_only_a_forked_child_holds_is_broken_on_request() {
 }
 
 #[test]
+fn a_copy_leaves_the_shared_memory_of_the_original_alone() {
+    let place = Place::new();
+    end(place.logger("kill"));
+    let copy = place.root.path().join("copy");
+    let copied = Command::new("cp").arg("-a").args([&place.dir(), copy.to_str().unwrap()]).status().unwrap();
+    assert!(copied.success());
+    let tacho = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_tacho")).arg("-D").arg(&copy).args(args).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let shm = place.shm.path().to_str().unwrap();
+    for args in [&["recover", "--shm-dir", shm, "--dry-run"][..], &["recover", "--shm-dir", shm]] {
+        let (code, said) = tacho(args);
+        let original = place.dir();
+        assert!(code == 0 && said.contains("this is a copy of ") && said.contains(&original), "{args:?}: {said}");
+        assert_eq!(place.processes(), 1, "{args:?}: what the original left is there");
+    }
+    // By now it has an identity of its own; it shows what was copied, and still takes nothing.
+    let (code, said) = tacho(&["recover", "--shm-dir", shm]);
+    assert_eq!((code, place.processes()), (0, 1), "{said}");
+    assert_eq!(tacho(&["cat"]).0, 0);
+    let logger = start_isolated(Config::new(&copy).shm_dir(place.shm.path()).segments(3_usize)).unwrap();
+    logger.close(std::time::Duration::from_secs(60)).unwrap();
+    // The original has it all.
+    let (code, said) = place.recover(&[]);
+    assert_eq!((code, said.contains(": recovered, ")), (0, true), "{said}");
+    assert_eq!(place.numbers(), (0..RECORDS).collect::<Vec<_>>());
+}
+
+#[test]
 fn what_is_no_log_directory_is_said() {
     let place = Place::new();
     let (code, said) = place.recover(&[]);

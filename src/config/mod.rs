@@ -438,7 +438,7 @@ impl Config {
 
     /// A function that is called, on the worker's thread, with each event that
     /// [`health_command`](Self::health_command) gets. While it runs nothing is archived and rendered: be quick. It may
-    /// log. A panic in it is caught. Not with [`Worker::External`]: a collector cannot call it.
+    /// log. A panic in it is caught, counted and told among the errors of [`Health`](crate::Health). Not with [`Worker::External`]: a collector cannot call it.
     #[must_use]
     pub fn on_health(mut self, call: impl Fn(&HealthEvent) + Send + std::marker::Sync + 'static) -> Self {
         self.on_health = Some(Callback(std::sync::Arc::new(call)));

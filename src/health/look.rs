@@ -5,7 +5,7 @@ use crate::reader::live::{Owner, owner};
 use crate::ring::pool::RINGS_MAX;
 use crate::shm::control;
 use crate::shm::control_page::{ControlPage, HealthPage, Page};
-use crate::shm::directory::{JOURNAL, POINTER, read_text};
+use crate::shm::directory::{JOURNAL, POINTER, copied_from, is_of_another, read_text};
 use crate::shm::folder::{CONTROL, HEALTH, SERVICES, ring_name};
 use crate::shm::health_page;
 use crate::shm::journal;
@@ -31,7 +31,9 @@ pub struct Found {
 /// Names in shared memory can be taken by anyone: one that does not belong to the owner of the journal is passed over.
 pub(crate) fn live_folders(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let mut folders = Vec::new();
-    for entry in fs::read_dir(dir.join(JOURNAL))? {
+    let journals = dir.join(JOURNAL);
+    let copied = copied_from(&journals).is_some();
+    for entry in fs::read_dir(&journals)?.filter(|_| !copied) {
         let entry = entry?;
         let (Ok(name), pointer) = (entry.file_name().into_string(), entry.path().join(POINTER)) else { continue };
         let (Ok(text), Ok(about)) = (read_text(&pointer), fs::symlink_metadata(&pointer)) else { continue };
@@ -41,6 +43,7 @@ pub(crate) fn live_folders(dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
             && live.file_name() == Some(entry.file_name().as_os_str())
             && theirs
             && !is_elsewhere(&entry.path(), &live)
+            && !is_of_another(&live, &journals)
         {
             folders.push((name, live));
         }

@@ -8,7 +8,7 @@ use super::file;
 use super::packed::Packed;
 use super::source::{Extent, Source};
 use crate::segment::layout::{FRAME_BYTES_MAX, HEADER_BYTES, Header, HeaderError, UNIT_BYTES};
-use crate::segment::packed::{self, Form, MEMBER_HEAD_BYTES};
+use crate::segment::packed::{self, Form, Index, MEMBER_HEAD_BYTES};
 use flate2::bufread::MultiGzDecoder;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -91,6 +91,14 @@ impl Archive {
         match self.read(number, 0, HEADER_BYTES, &mut bytes)? {
             Extent::Missing { .. } => Ok(None),
             _ => Ok(Some(Header::decode(&bytes))),
+        }
+    }
+
+    /// The first block at `offset` of a segment or behind it, if the segment is packed and was read last.
+    pub fn block_from(&self, number: u64, offset: u64) -> Option<Index> {
+        match &self.open {
+            Some((open, Segment::Packed(packed))) if *open == number => packed.block_from(offset),
+            _ => None,
         }
     }
 

@@ -5,6 +5,8 @@ use super::file;
 use super::live::{self, Live, Owner};
 use super::source::{Extent, Source};
 use crate::segment::layout::{Header, HeaderError};
+use crate::segment::packed::Index;
+use crate::shm::directory::{copied_from, is_of_another};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
@@ -168,6 +170,11 @@ impl ProcessSource {
             return;
         };
         let shm = Path::new(line.trim_end());
+        if folder.parent().is_some_and(|journals| copied_from(journals).is_some() || is_of_another(shm, journals)) {
+            // Of the directory that this one is a copy of; here is what was copied.
+            (self.live, self.owner, self.live_error) = (None, Owner::Dead, None);
+            return;
+        }
         self.owner = live::owner(shm);
         if self.live.as_ref().is_some_and(Live::is_current) {
             return;
@@ -206,6 +213,11 @@ impl ProcessSource {
     /// Whether the owner was alive at the last [`refresh`](Self::refresh).
     pub fn owner(&self) -> Owner {
         self.owner
+    }
+
+    /// The first block at `offset` of a segment or behind it, if the segment is packed and was read last.
+    pub fn block_from(&self, number: u64, offset: u64) -> Option<Index> {
+        self.archive.block_from(number, offset)
     }
 
     /// The numbers of all segments that are there.

@@ -10,6 +10,7 @@ use super::live::Owner;
 use super::merge::{JournalId, Merge, Step};
 use super::record::RecordRef;
 use super::source::{Extent, Source as _};
+use super::wanted::Wanted;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::time::{Duration, Instant};
@@ -89,6 +90,7 @@ pub struct Follower {
     known: HashSet<String>,
     refreshed: Instant,
     start: Start,
+    wanted: Wanted,
     /// Where journals that are not in the merge yet are to be taken up.
     places: Cursor,
     /// Records before this time may have been left out, because of `start`.
@@ -122,12 +124,18 @@ impl Follower {
             known: HashSet::new(),
             refreshed: Instant::now(),
             start,
+            wanted: Wanted::default(),
             places,
             complete_from_ns: i64::MIN,
         };
         follower.list()?;
         follower.start = Start::First;
         Ok(follower)
+    }
+
+    /// Passes over blocks of packed segments without reading them, from now on, where nothing in them is wanted.
+    pub fn set_wanted(&mut self, wanted: Wanted) {
+        self.wanted = wanted;
     }
 
     /// How far this has come in each journal, the [current](Self::current) record included. Journals that are gone
@@ -256,7 +264,7 @@ impl Follower {
     /// Reads of a journal until it has a record ready or there is nothing more now.
     fn read(&mut self, id: JournalId) {
         let (Some(member), Some(journal)) = (self.members.get_mut(&id), self.merge.journal_mut(id)) else { return };
-        let result = member.read(journal);
+        let result = member.read(journal, &self.wanted);
         member.error = result.as_ref().err().map(ToString::to_string);
         let news = result.unwrap_or(false);
         if !member.at_end {
@@ -282,15 +290,33 @@ impl Follower {
 
 impl Member {
     /// Says whether there was any news.
-    fn read(&mut self, journal: &mut Journal) -> io::Result<bool> {
+    fn read(&mut self, journal: &mut Journal, wanted: &Wanted) -> io::Result<bool> {
         self.at_end = true;
         let mut news = false;
+        // Where bytes up to the next block were not enough.
+        let mut whole_at = None;
         // Loaded before the journal is read to its end, so that it holds for what is read.
         let watermark = self.source.watermark()?;
         loop {
             let want = journal.want();
+            let mut window = self.window;
+            if !wanted.is_all()
+                && let Some(block) = self.source.block_from(want.segment, want.offset)
+                && journal.may_pass(&block, wanted)
+            {
+                let before = u64::from(block.raw_at) - want.offset;
+                if before == 0 {
+                    journal.pass(&block);
+                    news = true;
+                    continue;
+                }
+                // Up to there, so that it is not unpacked for the sake of a few bytes.
+                if whole_at != Some(want) {
+                    window = usize::try_from(before).map_or(window, |before| before.min(window));
+                }
+            }
             let mut bytes = journal.buffer();
-            let extent = self.source.read(want.segment, want.offset, self.window, &mut bytes)?;
+            let extent = self.source.read(want.segment, want.offset, window, &mut bytes)?;
             let got = bytes.len();
             let unpublished = bytes.first_chunk::<4>().is_none_or(|first| *first == [0; 4]);
             match journal.feed(bytes, extent) {
@@ -306,6 +332,7 @@ impl Member {
                     }
                 }
                 Fed::Retry => {}
+                Fed::Idle if window < self.window && whole_at != Some(want) => whole_at = Some(want),
                 // A frame larger than the window.
                 Fed::Idle if got == self.window && !unpublished && got < WINDOW_BYTES_MAX => {
                     self.window = WINDOW_BYTES_MAX;

@@ -15,6 +15,7 @@ mod pending;
 pub mod record;
 pub mod source;
 pub mod time;
+pub mod wanted;
 
 #[cfg(test)]
 mod packed_tests;

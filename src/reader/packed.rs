@@ -4,7 +4,7 @@
 use super::file::context;
 use super::source::Extent;
 use crate::segment::layout::HEADER_BYTES;
-use crate::segment::packed::{Chain, Link, Member, ReadAt as _, readable};
+use crate::segment::packed::{Chain, Index, Link, Member, ReadAt as _, readable};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
@@ -74,6 +74,12 @@ impl Packed {
             }
             out.extend_from_slice(given.get(..room).unwrap_or(given));
         }
+    }
+
+    /// The first block that begins at the segment's byte `at` or behind it, where what is before it needs no search.
+    pub(super) fn block_from(&self, at: u64) -> Option<Index> {
+        let next = self.chain.blocks.partition_point(|link| u64::from(link.index.raw_at) < at);
+        self.chain.blocks.get(next).map(|link| link.index)
     }
 
     /// The piece in which the segment's byte `at` stands.

@@ -6,7 +6,9 @@ use super::follow::{Follower, Start, Until};
 use super::record::Body;
 use super::source::{Extent, Source as _};
 use super::testing::{JournalBuilder, SITE, payload};
+use super::wanted::Wanted;
 use crate::compress::Codec;
+use crate::level::LevelFilter;
 use crate::segment::packed::{Chain, pack};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -19,8 +21,15 @@ const RECORDS: u64 = 2_600;
 
 /// A segment with that many orders, with a kilobyte behind each that nobody asks for.
 fn segment() -> Vec<u8> {
+    segment_of(RECORDS)
+}
+
+fn segment_of(records: u64) -> Vec<u8> {
     let mut journal = JournalBuilder::new(1);
-    for n in 0..RECORDS {
+    for n in 0..records {
+        if n % 100 == 99 {
+            journal.watermark(n);
+        }
         let mut bytes = payload(n);
         bytes.extend((0..125).flat_map(|place| (n ^ place).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()));
         journal.record_of(SITE, (n % 4) as u16, n + 1, &bytes);
@@ -49,6 +58,70 @@ fn read(path: &Path) -> (Vec<u64>, u64, Option<u64>) {
     let tally = follower.about().next().unwrap().tally;
     assert_eq!(stated, tally.damaged_bytes, "damage is counted and stated");
     (orders, stated, tally.damaged_at.map(|at| at.offset))
+}
+
+#[test]
+fn blocks_without_anything_wanted_are_not_even_inflated() {
+    let (root, segment) = (TempDir::new().unwrap(), segment_of(3 * RECORDS));
+    let file = pack(&segment, Codec::Gzip(3)).unwrap();
+    let path = root.path().join("00000001.seg.gz");
+    // Orders with their times, bytes of damage, and how many blocks were passed over.
+    let read = |file: &[u8], wanted: Wanted| {
+        fs::write(&path, file).unwrap();
+        let mut follower = Follower::open(LogDir::files(vec![path.clone()]), Until::Now, Start::First).unwrap();
+        follower.set_wanted(wanted);
+        let mut found = Vec::new();
+        while follower.advance() {
+            let record = follower.current().unwrap();
+            let in_time = (wanted.since_ns..=wanted.until_ns).contains(&record.unix_ns);
+            if let (Body::Message { payload, .. }, true, true) =
+                (&record.body, in_time, wanted.level.passes(record.level))
+            {
+                found.push((payload.to_vec(), record.unix_ns, record.late));
+            }
+        }
+        let tally = follower.about().next().unwrap().tally;
+        (found, tally.damaged_bytes, tally.blocks_passed)
+    };
+    let (all, damage, passed) = read(&file, Wanted::default());
+    assert_eq!((all.len() as u64, damage, passed), (3 * RECORDS, 0, 0));
+    let members = members(&file);
+    assert!(members.len() >= 7, "{}", members.len());
+    // The first block has the definitions, the last one the seal: both are read whatever is wanted.
+    let last = members.len() - 1;
+    let middle = members[last / 2].1.start * all.len() as u64 / segment.len() as u64;
+    let middle_ns = all[middle as usize].1;
+    let none = Wanted { level: LevelFilter::Critical, ..Wanted::default() };
+    let since = Wanted { since_ns: middle_ns, ..Wanted::default() };
+    let until = Wanted { until_ns: middle_ns, ..Wanted::default() };
+    for (wanted, least) in [(none, last - 1), (since, last / 2 - 1), (until, last / 2 - 1)] {
+        let expected: Vec<_> = all
+            .iter()
+            .filter(|(_, ns, _)| (wanted.since_ns..=wanted.until_ns).contains(ns) && wanted.level == LevelFilter::Trace)
+            .cloned()
+            .collect();
+        let (found, damage, passed) = read(&file, wanted);
+        assert!(found == expected, "{wanted:?}: {} of {}", found.len(), expected.len());
+        assert_eq!(damage, 0, "{wanted:?}");
+        assert!(passed as usize >= least && (passed as usize) < last, "{wanted:?}: {passed} of {}", members.len());
+        // What is passed over could not be inflated: so it was not.
+        let mut ruined = file.clone();
+        let kept = |number: usize| match () {
+            () if number == 0 || number == last => true,
+            () if wanted == none => false,
+            () if wanted == since => number + 1 >= last / 2,
+            () => number <= last / 2 + 1,
+        };
+        for (number, (at, _)) in members.iter().enumerate().filter(|(number, _)| !kept(*number)) {
+            let place = at.start + at.len() / 2;
+            ruined[place] ^= 0x55;
+            assert!(number > 0);
+        }
+        assert!(ruined != file);
+        let (again, damage, _) = read(&ruined, wanted);
+        assert!(again == expected && damage == 0, "{wanted:?}: {damage} bytes of damage");
+        assert!(read(&ruined, Wanted::default()).1 > 0, "who wants all meets the damage");
+    }
 }
 
 /// The members of a packed file: where they are in the file, and what of the segment they hold.

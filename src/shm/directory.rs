@@ -4,18 +4,23 @@ use super::journal::Hold;
 use crate::disk::{Disk, write_all_at};
 use crate::error::Error;
 use crate::sys::file::{open_regular, random_16};
+use crate::sys::lock::Lock;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read as _, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Folder of the journals in the log directory.
 pub(crate) const JOURNAL: &str = ".journal";
 /// The longest text that is read of a small file.
 const TEXT_BYTES_MAX: u64 = 4096;
-/// File with the directory's identity.
+/// File with the directory's identity, and, on a second line, where it was made: `<device>:<inode> "<path>"` of the folder of
+/// journals. A directory that is at neither is a copy, and what stands in shared memory under the identity is not its own.
 const ID: &str = "id";
+/// How long one waits for another who gives a copy an identity of its own.
+const RENEWAL: Duration = Duration::from_millis(1);
 /// File that says where a process's live folder is.
 pub(crate) const POINTER: &str = "shm";
 
@@ -113,14 +118,69 @@ fn new_file(path: &Path) -> io::Result<fs::File> {
     OpenOptions::new().write(true).create_new(true).mode(0o640).custom_flags(libc::O_NOFOLLOW).open(path)
 }
 
+/// Device and inode of a folder, and its path, each as a word of a line.
+fn place(journal: &Path) -> io::Result<(String, String)> {
+    let about = fs::metadata(journal)?;
+    let path = fs::canonicalize(journal)?;
+    Ok((format!("{}:{}", about.dev(), about.ino()), format!("{:?}", path.to_string_lossy())))
+}
+
+/// Where the folder of journals stood of which this one is a copy, if it is one. One that was moved is none, as long as
+/// it has its inode, and one that was restored to its path is none.
+pub(crate) fn copied_from(journal: &Path) -> Option<String> {
+    let text = read_text(&journal.join(ID)).ok()?;
+    let (number, path) = text.lines().nth(1)?.split_once(' ')?;
+    let here = place(journal).ok()?;
+    (here.0 != number && here.1 != path).then(|| path.to_owned())
+}
+
+/// Whether the live folder at this path is that of another directory than the one with these journals, by the identity
+/// in its name.
+pub(crate) fn is_of_another(live: &Path, journal: &Path) -> bool {
+    let shared = live.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    let theirs = shared.and_then(|name| name.rsplit('-').next()).filter(|id| is_id(id));
+    let text = read_text(&journal.join(ID)).unwrap_or_default();
+    let own = text.lines().next().map(str::trim).filter(|id| is_id(id));
+    theirs.is_some() && own.is_some() && theirs != own
+}
+
+/// Gives a copy an identity of its own. Returns when it has one, or somebody else gives it one at the moment.
+fn renew(journal: &Path, path: &Path) -> io::Result<()> {
+    let open = || open_regular(path)?.ok_or_else(|| io::ErrorKind::NotFound.into());
+    let Some(_lock) = Lock::take(false, open)? else {
+        std::thread::sleep(RENEWAL);
+        return Ok(());
+    };
+    if copied_from(journal).is_none() {
+        return Ok(());
+    }
+    let aside = write_aside(journal)?;
+    fs::rename(&aside, path).inspect_err(|_| drop(fs::remove_file(&aside)))
+}
+
+/// A new identity under a name of its own.
+fn write_aside(journal: &Path) -> io::Result<PathBuf> {
+    let aside = journal.join(format!(".{ID}.{}", hex(&random_16())));
+    let (number, path) = place(journal)?;
+    let written = new_file(&aside).and_then(|mut file| {
+        writeln!(file, "{}\n{number} {path}", hex(&random_16()))?;
+        file.sync_all()
+    });
+    written.inspect_err(|_| drop(fs::remove_file(&aside))).map(|()| aside)
+}
+
 /// The identity of the directory, made by the first process that comes: written aside and linked, so that nobody ever
-/// reads half of it and the first of two wins.
+/// reads half of it and the first of two wins. A copy gets a new one.
 pub(crate) fn identity(journal: &Path) -> Result<String, Error> {
     let path = journal.join(ID);
     loop {
         match read_text(&path) {
+            Ok(_) if copied_from(journal).is_some() => {
+                renew(journal, &path).map_err(|error| unusable(&path, error))?;
+                continue;
+            }
             Ok(text) => {
-                let id = text.trim();
+                let id = text.lines().next().unwrap_or_default().trim();
                 if is_id(id) {
                     return Ok(id.to_owned());
                 }
@@ -131,13 +191,11 @@ pub(crate) fn identity(journal: &Path) -> Result<String, Error> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(Error::io("cannot read", &path, error, "check its owner and mode")),
         }
-        let aside = journal.join(format!(".{ID}.{}", hex(&random_16())));
-        let made = new_file(&aside).and_then(|mut file| {
-            writeln!(file, "{}", hex(&random_16()))?;
-            file.sync_all()
+        let linked = write_aside(journal).and_then(|aside| {
+            let linked = fs::hard_link(&aside, &path);
+            let _ = fs::remove_file(&aside);
+            linked
         });
-        let linked = made.and_then(|()| fs::hard_link(&aside, &path));
-        let _ = fs::remove_file(&aside);
         match linked {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -182,6 +240,33 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), 8);
+    }
+
+    #[test]
+    fn a_copy_is_told_from_the_original_and_gets_an_identity_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let (logs, copy, moved) = (dir.path().join("logs"), dir.path().join("copy"), dir.path().join("moved"));
+        let journals = |of: &Path| of.join(JOURNAL);
+        let first = Directory::open(&logs).unwrap();
+        let live = dir.path().join(format!("tachograph-0-{}", first.id)).join(&first.process);
+        fs::create_dir_all(journals(&copy)).unwrap();
+        fs::copy(journals(&logs).join(ID), journals(&copy).join(ID)).unwrap();
+        assert_eq!(copied_from(&journals(&logs)), None);
+        assert!(copied_from(&journals(&copy)).unwrap().contains("logs"));
+        assert!(!is_of_another(&live, &journals(&copy)), "whose it was cannot be told by the name alone");
+        // All that come at once have the same new one.
+        let ids: Vec<String> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| Directory::open(&copy).unwrap().id)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(ids.iter().all(|id| *id == ids[0] && *id != first.id), "{ids:?}, {}", first.id);
+        assert_eq!(copied_from(&journals(&copy)), None);
+        assert!(is_of_another(&live, &journals(&copy)) && !is_of_another(&live, &journals(&logs)));
+        // What was moved is what it was, and so is what an older version made.
+        fs::rename(&logs, &moved).unwrap();
+        assert_eq!(Directory::open(&moved).unwrap().id, first.id);
+        fs::write(journals(&moved).join(ID), format!("{}\n", first.id)).unwrap();
+        assert_eq!(Directory::open(&moved).unwrap().id, first.id);
     }
 
     #[test]

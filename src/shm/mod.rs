@@ -1,7 +1,7 @@
 //! What a process keeps in shared memory, and how others find and read it.
 //!
 //! ```text
-//! logs/.journal/id                         identity of the log directory, 32 hexadecimal digits
+//! logs/.journal/id                         identity of the log directory, 32 hexadecimal digits, and where it was made
 //! logs/.journal/<process>/shm              one line: where the process's live folder is
 //! logs/.journal/<process>/lock             flock of the process too, for who does not see its shared memory
 //! logs/.journal/<process>/rendered         the process is over, and all of it is in the views

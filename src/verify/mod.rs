@@ -182,7 +182,7 @@ type Check = fn(&[u8]) -> Result<(), String>;
 fn small_check(name: &str) -> Option<Check> {
     Some(match name {
         "id" => |bytes| {
-            let text = std::str::from_utf8(bytes).unwrap_or_default().trim_end();
+            let text = std::str::from_utf8(bytes).unwrap_or_default().lines().next().unwrap_or_default();
             let good = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
             if good { Ok(()) } else { Err("it is no identity of a directory".to_owned()) }
         },

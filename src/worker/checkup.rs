@@ -133,7 +133,8 @@ impl Checkup {
         self.space = Some((now.unix_ns, free));
     }
 
-    fn tell(&mut self, event: HealthEvent, statements: &mut Statements, own: Option<&str>) {
+    /// Tells of an event; the error is that the callback panicked.
+    fn tell(&mut self, event: HealthEvent, statements: &mut Statements, own: Option<&str>) -> io::Result<()> {
         let level = match event.state {
             State::Ok => Level::Info,
             State::Warning => Level::Warn,
@@ -141,11 +142,11 @@ impl Checkup {
         };
         let of = if own == Some(event.process.as_str()) { String::new() } else { format!(" ({})", event.process) };
         statements.say_at(level, format!("{event}{of}"));
-        if let Some(Callback(call)) = &self.callback {
-            // The panic's message went to the host's hook.
-            let _ = catch_unwind(AssertUnwindSafe(|| call(&event)));
-        }
+        let called = self.callback.as_ref().map_or(Ok(()), |Callback(call)| {
+            catch_unwind(AssertUnwindSafe(|| call(&event))).map_err(|panic| panicked(&*panic))
+        });
         self.alerts.tell(event);
+        called
     }
 }
 
@@ -187,7 +188,11 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
         self.checkup.known.retain(|name, _| names.contains(name));
         let changed = !told.is_empty();
         for event in told {
-            self.checkup.tell(event, &mut self.statements, own.as_deref());
+            let called = self.checkup.tell(event, &mut self.statements, own.as_deref());
+            if let Err(error) = called {
+                // Counted alone: a finding would be told to the same function.
+                self.troubles.meet(&format!("calling the program's on_health: {error}"));
+            }
         }
         if due || changed {
             self.checkup.told_at = Some(Instant::now());
@@ -266,6 +271,12 @@ fn publish_errors(page: &HealthWords, met: &[crate::health::vitals::Met]) {
         words.last_unix_ns.store(met.last_unix_ns, Ordering::Relaxed);
         words.count.store(met.count, Ordering::Relaxed);
     }
+}
+
+/// What the callback said as it panicked; the host's hook had it, too.
+fn panicked(panic: &(dyn std::any::Any + Send)) -> io::Error {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    io::Error::other(format!("the function panicked: {}", text.unwrap_or("with something that is no text")))
 }
 
 /// Of a process that another worker tells of: that nothing of it moves, once.

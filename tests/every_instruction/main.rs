@@ -177,6 +177,10 @@ fn point_into(dir: &Path) {
     let live = live_folder(&dir.join("shm"));
     let journal = dir.join("logs/.journal").join(live.file_name().unwrap());
     std::fs::write(journal.join("shm"), format!("{}\n", live.display())).unwrap();
+    // The copy is to be taken for the original: its identity does not say where it was made.
+    let id = dir.join("logs/.journal/id");
+    let text = std::fs::read_to_string(&id).unwrap();
+    std::fs::write(&id, format!("{}\n", text.lines().next().unwrap())).unwrap();
 }
 
 /// Kills a child after `steps` instructions of the stretch.

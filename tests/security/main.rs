@@ -168,7 +168,8 @@ fn a_planted_journal_or_folder_in_shared_memory_is_refused_by_name() {
     let id = fs::read_to_string(place.dir().join(".journal/id")).unwrap();
     // SAFETY: no preconditions.
     let uid = unsafe { libc::geteuid() };
-    symlink(place.root.path(), place.shm.path().join(format!("tachograph-{uid}-{}", id.trim()))).unwrap();
+    symlink(place.root.path(), place.shm.path().join(format!("tachograph-{uid}-{}", id.lines().next().unwrap())))
+        .unwrap();
     let tacho = start_isolated(config(&place.dir(), place.shm.path())).unwrap();
     let said = tacho.health().to_string();
     assert!(said.contains("crash survival is off") && said.contains("planted"), "{said}");

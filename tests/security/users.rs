@@ -117,7 +117,7 @@ fn a_folder_in_shared_memory_that_somebody_else_owns_is_not_used_and_lived_witho
     fs::set_permissions(shared.place.shm.path(), Permissions::from_mode(0o1777)).unwrap();
     assert!(shared.start(USER, false).contains("survives kill -9: yes"));
     let id = fs::read_to_string(shared.place.dir().join(".journal/id")).unwrap();
-    let planted = shared.place.shm.path().join(format!("tachograph-{USER}-{}", id.trim()));
+    let planted = shared.place.shm.path().join(format!("tachograph-{USER}-{}", id.lines().next().unwrap()));
     // Another user can make it before the logger does, with any mode.
     for mode in [0o700, 0o777, 0o1777] {
         shared.folder(&planted, OTHER, mode);

@@ -63,7 +63,8 @@ impl Terms {
         let manner = Manner { ignore_case: grep.ignore_case, fixed: grep.fixed_strings };
         let mut terms = Self { conditions: Conditions::default(), regexes: Matcher::new()? };
         let mut add = |alternatives: &[&str]| {
-            let why = |why| invalid(format!("search for {}: {why}", alternatives.join(" or ")));
+            let advice = "-F takes it as plain text";
+            let why = |why| invalid(format!("search for {}: {why}\n{advice}", alternatives.join(" or ")));
             terms.regexes.add(alternatives, manner).map_err(why)
         };
         if !grep.regexps.is_empty() {

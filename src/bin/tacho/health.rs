@@ -24,11 +24,15 @@ pub(crate) fn run(args: &Args, health: &Health) -> io::Result<ExitCode> {
     let stored = stored(&args.dir);
     let mut before = stored.as_ref().ok().cloned().flatten();
     loop {
+        let mut past = true;
         let now = match now(&args.dir, before.as_ref()) {
             Ok(report) if report.processes.is_empty() && report.unreadable.is_empty() => {
                 from_file(args, &stored, "no process has live memory here")
             }
-            Ok(report) => Some(report),
+            Ok(report) => {
+                past = false;
+                Some(report)
+            }
             Err(error) => from_file(args, &stored, &error.to_string()),
         };
         let Some(report) = now else { return Ok(ExitCode::from(NOTHING)) };
@@ -36,7 +40,7 @@ pub(crate) fn run(args: &Args, health: &Health) -> io::Result<ExitCode> {
             writeln!(io::stderr(), "tacho: {}", shown(text))?;
         }
         if !args.quiet {
-            show(health, &report)?;
+            show(health, &report, past)?;
         }
         let Some(seconds) = health.watch else { return Ok(ExitCode::from(code(&report))) };
         before = Some(report);
@@ -105,7 +109,7 @@ fn from_file(args: &Args, stored: &io::Result<Option<Report>>, why: &str) -> Opt
     report
 }
 
-fn show(health: &Health, report: &Report) -> io::Result<()> {
+fn show(health: &Health, report: &Report, past: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if health.json {
         return out.write_all(&report.to_json());
@@ -116,25 +120,27 @@ fn show(health: &Health, report: &Report) -> io::Result<()> {
     if health.watch.is_some() && io::stdout().is_terminal() {
         out.write_all(b"\x1b[H\x1b[2J")?;
     }
-    out.write_all(shown(&text(report)).as_bytes())?;
+    out.write_all(shown(&text(report, past)).as_bytes())?;
     out.flush()
 }
 
-fn text(report: &Report) -> String {
+/// A report as text; one of the `past` says nothing of how the processes are now.
+fn text(report: &Report, past: bool) -> String {
     let mut out = format!("{}: {}, {}\n", report.dir, report.state.as_str(), report.time);
     let mut all: Vec<&Checked> = report.processes.iter().collect();
     // The worst first, else as they started.
     all.sort_by_key(|checked| std::cmp::Reverse(checked.state));
     for checked in all {
         // Writing to a string does not fail.
-        let _ = process(&mut out, checked);
+        let _ = process(&mut out, checked, past);
     }
     out
 }
 
-fn process(out: &mut String, checked: &Checked) -> std::fmt::Result {
+fn process(out: &mut String, checked: &Checked, past: bool) -> std::fmt::Result {
     let vitals = &checked.vitals;
     let life = match vitals.life {
+        Life::Alive if past => "was alive then",
         Life::Alive => "alive",
         Life::Dead => "dead; what it left waits for recovery",
         Life::Closed => "closed; a collector takes what it left",

@@ -36,6 +36,14 @@ pub(crate) fn run(args: &Args, wanted: &Recover) -> io::Result<ExitCode> {
     if report.processes.is_empty() && report.failed.is_empty() && !wanted.json && !args.quiet {
         writeln!(out, "nothing to recover")?;
     }
+    if let Some(original) = report.copy_of.as_ref().filter(|_| !args.quiet) {
+        let text = format!(
+            "this is a copy of {}: what its processes left in shared memory belongs to that directory, and is left for \
+             `tacho recover` there",
+            shown(original)
+        );
+        writeln!(io::stderr(), "tacho: {text}")?;
+    }
     let mut failed = report.failed.clone();
     failed.extend(report.views.iter().map(|error| format!("the views are not up to date: {error}")));
     let named = wanted.force.as_ref().is_none_or(|name| {
@@ -72,5 +80,6 @@ fn json(report: &Report, dry_run: bool) -> serde_json::Value {
         "processes": processes.collect::<Vec<_>>(),
         "failed": report.failed,
         "views": report.views,
+        "copy_of": report.copy_of,
     })
 }

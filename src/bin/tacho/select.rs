@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use std::io;
 use tachograph::LevelFilter;
 use tachograph::reader::record::{Body, RecordRef};
+use tachograph::reader::wanted::Wanted;
 
 /// A filter of records.
 pub(crate) struct Select {
@@ -20,6 +21,7 @@ pub(crate) struct Select {
     /// What the logger says itself is no message.
     messages_alone: bool,
     left_out: bool,
+    found: bool,
 }
 
 impl Select {
@@ -42,6 +44,7 @@ impl Select {
             until_ns: time("--until", &filter.until)?,
             messages_alone: false,
             left_out: false,
+            found: false,
         })
     }
 
@@ -49,6 +52,16 @@ impl Select {
     #[must_use]
     pub(crate) fn only_messages(self, output: Output) -> Self {
         Self { messages_alone: output == Output::Raw, ..self }
+    }
+
+    /// What readers may pass over.
+    pub(crate) fn wanted(&self) -> Wanted {
+        let all = Wanted::default();
+        Wanted {
+            since_ns: self.since_ns.unwrap_or(all.since_ns),
+            until_ns: self.until_ns.unwrap_or(all.until_ns),
+            level: self.level,
+        }
     }
 
     /// Whether a record is wanted.
@@ -59,6 +72,7 @@ impl Select {
             in_time && self.level.passes(record.level) && self.is_of_unit(record.target) && self.grep.matches(record);
         let left_out = wanted && self.messages_alone && !matches!(record.body, Body::Message { .. });
         self.left_out |= left_out;
+        self.found |= wanted;
         wanted && !left_out
     }
 
@@ -66,6 +80,13 @@ impl Select {
     pub(crate) fn about(&self, talk: &mut Talk) {
         if self.left_out {
             talk.say("losses or summaries, which are no messages, are left out: -o text shows them".to_owned());
+        }
+    }
+
+    /// Says that nothing was found of the targets that were named: they may be misspelt.
+    pub(crate) fn about_units(&self, talk: &mut Talk) {
+        if !self.found && !self.units.is_empty() {
+            talk.say(format!("nothing was found of {}; tacho stat names the targets", self.units.join(", ")));
         }
     }
 

@@ -22,7 +22,9 @@ use super::pending::{Entry, Pending, What};
 use super::record::Position;
 use super::source::Extent;
 use super::time::{Anchor, Anchors};
+use super::wanted::Wanted;
 use crate::segment::layout::{Header, u32_at};
+use crate::segment::packed::{Index, Outline};
 use seen::Seen;
 use std::collections::VecDeque;
 
@@ -65,6 +67,8 @@ pub struct Tally {
     pub missing_segments: u64,
     /// Entries that went out before the watermark, because too many waited.
     pub forced: u64,
+    /// Blocks of packed segments that were passed over, because nothing in them is wanted.
+    pub blocks_passed: u64,
 }
 
 /// One journal.
@@ -292,6 +296,40 @@ impl Journal {
             None if self.want != before => Fed::Progress,
             None => Fed::Idle,
         }
+    }
+
+    /// Whether a block of the segment that is being read has nothing that is wanted.
+    pub(super) fn may_pass(&self, block: &Index, wanted: &Wanted) -> bool {
+        let Some(segment) = self.segment.as_ref().filter(|_| !self.manual && self.resumed.is_none()) else {
+            return false;
+        };
+        let Outline { ticks, anchor, .. } = block.outline;
+        // Times do not go back: none is below the one by the anchors before, none above the one by the last anchor.
+        let last = Anchor { ticks: anchor.ticks, unix_ns: anchor.unix_ns, rate: anchor.rate };
+        let greatest = match anchor.rate {
+            0 => segment.anchors.unix_ns(ticks.1),
+            _ => last.unix_ns(ticks.1.max(anchor.ticks)).max(segment.anchors.unix_ns(ticks.1)),
+        };
+        !block.spare && wanted.lacks(&block.outline, (segment.anchors.unix_ns(ticks.0), greatest))
+    }
+
+    /// Passes over the block that begins at [`want`](Self::want), of which the index alone was read.
+    pub(super) fn pass(&mut self, block: &Index) {
+        self.release();
+        let Outline { ticks, watermark, anchor, .. } = block.outline;
+        if anchor.rate != 0 {
+            self.anchor = Anchor { ticks: anchor.ticks, unix_ns: anchor.unix_ns, rate: anchor.rate };
+            if let Some(segment) = &mut self.segment {
+                segment.anchors.push(self.anchor);
+            }
+        }
+        if watermark != 0 {
+            self.watermark = self.watermark.max(Some(watermark));
+            self.limit = self.limit.max(self.watermark);
+        }
+        self.ticks_last = self.ticks_last.max(ticks.1);
+        self.want.offset = block.raw_end();
+        self.tally.blocks_passed += 1;
     }
 
     /// Says that every record with a tick up to this one has been fed, late ones excepted: the live watermark, loaded

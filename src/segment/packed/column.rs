@@ -11,6 +11,7 @@
 //! Values, counts, `least` and `divisor` are [`varint`]s. Which form it is, is guessed from a sample, by the bits that the numbers
 //! need. How many there are is known to the reader.
 
+use super::body::Body;
 use super::varint::{self, unzigzag, zigzag};
 use std::collections::HashMap;
 
@@ -29,22 +30,22 @@ const FEW_MAX: usize = 256;
 const FEW_PART: usize = 4;
 
 /// Appends a column. `values` are used up.
-pub(super) fn put(out: &mut Vec<u8>, values: &mut [u64]) {
+pub(super) fn put(out: &mut Body, values: &mut [u64]) {
     let Some(first) = values.first().copied() else { return };
     if values.iter().all(|value| *value == first) {
-        out.push(EQUAL);
-        return varint::put(out, first);
+        out.bytes.push(EQUAL);
+        return varint::put(&mut out.bytes, first);
     }
     match choose(values) {
         FEW => {
             if put_few(out, values) {
                 return;
             }
-            out.push(PLAIN);
+            out.bytes.push(PLAIN);
         }
         DIFFERENCES => {
-            out.push(DIFFERENCES);
-            varint::put(out, first);
+            out.bytes.push(DIFFERENCES);
+            varint::put(&mut out.bytes, first);
             let mut before = first;
             for value in values.iter_mut() {
                 let difference = zigzag(value.wrapping_sub(before));
@@ -52,7 +53,7 @@ pub(super) fn put(out: &mut Vec<u8>, values: &mut [u64]) {
             }
             return put_numbers(out, values.get_mut(1..).unwrap_or_default());
         }
-        _ => out.push(PLAIN),
+        _ => out.bytes.push(PLAIN),
     }
     put_numbers(out, values);
 }
@@ -87,7 +88,7 @@ fn choose(values: &[u64]) -> u8 {
 }
 
 /// As a list of distinct values and an index for each, if they are few enough.
-fn put_few(out: &mut Vec<u8>, values: &[u64]) -> bool {
+fn put_few(out: &mut Body, values: &[u64]) -> bool {
     let mut places: HashMap<u64, u8> = HashMap::new();
     let (mut list, mut indices) = (Vec::new(), Vec::with_capacity(values.len()));
     let mut last = None;
@@ -108,14 +109,14 @@ fn put_few(out: &mut Vec<u8>, values: &[u64]) -> bool {
         last = Some((*value, index));
         indices.push(index);
     }
-    out.push(FEW);
-    varint::put(out, list.len() as u64);
-    list.iter().for_each(|value| varint::put(out, *value));
-    out.extend_from_slice(&indices);
+    out.bytes.push(FEW);
+    varint::put(&mut out.bytes, list.len() as u64);
+    list.iter().for_each(|value| varint::put(&mut out.bytes, *value));
+    out.part(indices);
     true
 }
 
-fn put_numbers(out: &mut Vec<u8>, values: &mut [u64]) {
+fn put_numbers(out: &mut Body, values: &mut [u64]) {
     let least = values.iter().min().copied().unwrap_or(0);
     let (mut divisor, mut all) = (0, 0);
     for value in values.iter_mut() {
@@ -134,11 +135,11 @@ fn put_numbers(out: &mut Vec<u8>, values: &mut [u64]) {
         }
     }
     let width = (64 - all.leading_zeros()).div_ceil(8);
-    varint::put(out, least);
-    varint::put(out, divisor);
-    out.push(width as u8);
+    varint::put(&mut out.bytes, least);
+    varint::put(&mut out.bytes, divisor);
+    out.bytes.push(width as u8);
     for plane in 0..width {
-        out.extend(values.iter().map(|value| (value >> (8 * plane)) as u8));
+        out.part(values.iter().map(|value| (value >> (8 * plane)) as u8));
     }
 }
 
@@ -211,12 +212,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn form_of(values: &[u64]) -> (u8, usize) {
-        let mut out = vec![0xee];
+        let mut out = Body::default();
         put(&mut out, &mut values.to_vec());
-        let (mut rest, mut back) = (&out[1..], vec![7]);
+        let out = out.bytes;
+        let (mut rest, mut back) = (out.as_slice(), vec![7]);
         take(&mut rest, values.len(), &mut back).unwrap();
         assert!(rest.is_empty() && back == values);
-        (out[1], out.len() - 1)
+        (out[0], out.len())
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //!         │ digits behind the point, 1 │ column │ count │ ( index │ bits, 8 ) …     as integers, zigzag; and those that are none
 //! ```
 
+use super::body::Body;
 use super::{column, varint};
 
 /// No power of ten.
@@ -43,7 +44,7 @@ fn choose(values: &[u64]) -> Option<(u8, f64)> {
 }
 
 /// Appends a column of floats, given as bits. `values` are used up.
-pub(super) fn put(out: &mut Vec<u8>, values: &mut [u64]) {
+pub(super) fn put(out: &mut Body, values: &mut [u64]) {
     let mut stray = Vec::new();
     if let Some((digits, power)) = choose(values) {
         let mut integers = Vec::with_capacity(values.len());
@@ -57,17 +58,17 @@ pub(super) fn put(out: &mut Vec<u8>, values: &mut [u64]) {
             integers.push(last);
         }
         if stray.len() <= values.len() / STRAY_PART {
-            out.push(digits);
+            out.bytes.push(digits);
             column::put(out, &mut integers);
-            varint::put(out, stray.len() as u64);
+            varint::put(&mut out.bytes, stray.len() as u64);
             for (index, bits) in stray {
-                varint::put(out, index as u64);
-                out.extend_from_slice(&bits.to_le_bytes());
+                varint::put(&mut out.bytes, index as u64);
+                out.bytes.extend_from_slice(&bits.to_le_bytes());
             }
             return;
         }
     }
-    out.push(BITS);
+    out.bytes.push(BITS);
     column::put(out, values);
 }
 
@@ -97,8 +98,9 @@ mod tests {
 
     fn bytes_of(values: &[f64]) -> usize {
         let bits: Vec<u64> = values.iter().map(|value| value.to_bits()).collect();
-        let mut out = Vec::new();
+        let mut out = Body::default();
         put(&mut out, &mut bits.clone());
+        let out = out.bytes;
         let (mut rest, mut back) = (out.as_slice(), Vec::new());
         take(&mut rest, bits.len(), &mut back).unwrap();
         assert!(rest.is_empty() && back == bits);

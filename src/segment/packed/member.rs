@@ -1,16 +1,18 @@
 //! A block as a member of a gzip file, with an index that can be read without inflating it.
 //!
 //! ```text
-//! gzip     0    3    4        10      12    14     16                      80
+//! gzip     0    3    4        10      12    14     16                      112
 //!         ┌────┬────┬────────┬───────┬─────┬──────┬───────────────────────┬──────────┬───────┬───────┐
-//!         │1f 8b 08│04 0…    │68     │"TP" │64    │ index                 │ deflated │ crc32 │ bytes │
+//!         │1f 8b 08│04 0…    │100    │"TP" │96    │ index                 │ deflated │ crc32 │ bytes │
 //!         └────┴────┴────────┴───────┴─────┴──────┴───────────────────────┴──────────┴───────┴───────┘
 //! index    0       2       4           8        12       16       20       24       28       32
 //!         ┌───────┬───────┬───────────┬────────┬────────┬────────┬────────┬────────┬────────┐
 //!         │version│flags  │member     │raw at  │raw     │segment │salt    │raw crc │records │
 //!         ├───────┴───────┴───────────┼────────┴────────┼────────┼────────┼────────┼────────┤
-//!      32 │ least ticks               │ greatest ticks  │body    │levels  │ zero   │ crc    │ 64
-//!         └───────────────────────────┴─────────────────┴────────┴────────┴────────┴────────┘
+//!      32 │ least ticks               │ greatest ticks  │body    │levels  │ watermark       │ 64
+//!         ├─────────────────┬─────────┴───────┬─────────┴───────┬┴────────┼────────┬────────┘
+//!      64 │ anchor: ticks   │ unix_ns         │ rate            │ zero    │ crc    │ 96
+//!         └─────────────────┴─────────────────┴─────────────────┴─────────┴────────┘
 //! ```
 //!
 //! `member`, `raw`, `segment` and `body` are bytes: of the whole member, of the segment's piece, of the whole segment, of the body
@@ -18,29 +20,30 @@
 //! checksum of its own:
 //!
 //! ```text
-//! zstd     0             4      8      12    14     16                      80
+//! zstd     0             4      8      12    14     16                      112
 //!         ┌─────────────┬──────┬──────┬─────┬──────┬───────────────────────┬───────────────────┐
-//!         │54 2a 4d 18  │72    │zero  │"TP" │64    │ index                 │ a frame of zstd   │
+//!         │54 2a 4d 18  │104   │zero  │"TP" │96    │ index                 │ a frame of zstd   │
 //!         └─────────────┴──────┴──────┴─────┴──────┴───────────────────────┴───────────────────┘
 //! ```
 //!
 //! `raw crc` is the CRC-32C of the piece, `crc` that of the index. Flags: 1, the body is packed, else it is
-//! the piece itself; 2, the piece is no part of the segment, but its header and definitions again. `levels` as in
-//! [`Outline`](super::Outline).
+//! the piece itself; 2, the piece is no part of the segment, but its header and definitions again. `levels`, `watermark` and
+//! `anchor` as in [`Outline`](super::Outline).
 
 use super::BLOCK_BYTES;
-use super::pack::Outline;
+use super::body::{Body, deflate};
+use super::pack::{Outline, Stated};
 use super::unpack;
 use crate::compress::{Codec, without_zstd};
 use crate::crc;
 use crate::segment::layout::{array, u16_at, u32_at, u64_at};
-use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress, Status};
+use flate2::{Compress, Compression, Crc, Decompress, FlushDecompress, Status};
 use std::io;
 
 /// Version of the packed form.
 const VERSION: u16 = 1;
 /// Bytes of the index.
-pub const INDEX_BYTES: usize = 64;
+pub const INDEX_BYTES: usize = 96;
 /// Bytes of the extra field's head, and of the index.
 const INDEX_FIELD_BYTES: usize = 4 + INDEX_BYTES;
 /// Bytes before the deflated body.
@@ -91,13 +94,16 @@ impl Index {
     fn encode(&self) -> [u8; INDEX_BYTES] {
         let mut bytes = Vec::with_capacity(INDEX_BYTES);
         let flags = if self.packed { FLAG_PACKED } else { 0 } | if self.spare { FLAG_SPARE } else { 0 };
-        let Outline { records, ticks, levels } = self.outline;
+        let Outline { records, ticks, levels, watermark, anchor } = self.outline;
         [VERSION, flags].iter().for_each(|part| bytes.extend(part.to_le_bytes()));
         let words =
             [self.member_bytes, self.raw_at, self.raw_bytes, self.segment_bytes, self.salt, self.raw_crc, records];
         words.iter().for_each(|word| bytes.extend(word.to_le_bytes()));
         [ticks.0, ticks.1].iter().for_each(|word| bytes.extend(word.to_le_bytes()));
-        [self.body_bytes, levels, 0].iter().for_each(|word| bytes.extend(word.to_le_bytes()));
+        [self.body_bytes, levels].iter().for_each(|word| bytes.extend(word.to_le_bytes()));
+        let Stated { ticks, unix_ns, rate } = anchor;
+        [watermark, ticks, unix_ns.cast_unsigned(), rate, 0].iter().for_each(|word| bytes.extend(word.to_le_bytes()));
+        bytes.truncate(INDEX_BYTES - 4);
         bytes.extend(crc::append(0, &bytes).to_le_bytes());
         array(&bytes, 0)
     }
@@ -125,6 +131,12 @@ impl Index {
                 records: u32_at(bytes, 28),
                 ticks: (u64_at(bytes, 32), u64_at(bytes, 40)),
                 levels: u32_at(bytes, 52),
+                watermark: u64_at(bytes, 56),
+                anchor: Stated {
+                    ticks: u64_at(bytes, 64),
+                    unix_ns: u64_at(bytes, 72).cast_signed(),
+                    rate: u64_at(bytes, 80),
+                },
             },
         };
         index.is_possible().then_some(index)
@@ -229,23 +241,6 @@ impl<'a> Member<'a> {
     }
 }
 
-/// What is reserved for deflated bytes at once.
-const RESERVE_BYTES: usize = 64 << 10;
-
-/// Appends a whole deflate stream. What cannot be deflated becomes larger, at level 1 by an eighth.
-fn deflate(deflater: &mut Compress, mut body: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
-    deflater.reset();
-    loop {
-        out.reserve(RESERVE_BYTES);
-        let before = deflater.total_in();
-        let status = deflater.compress_vec(body, out, FlushCompress::Finish)?;
-        if status == Status::StreamEnd {
-            return Ok(());
-        }
-        body = body.get((deflater.total_in() - before) as usize..).unwrap_or_default();
-    }
-}
-
 #[cfg(feature = "zstd")]
 fn by_zstd(frame: &[u8], bytes: usize) -> Option<Vec<u8>> {
     ::zstd::bulk::decompress(frame, bytes).ok().filter(|body| body.len() == bytes)
@@ -288,15 +283,15 @@ impl Maker {
     }
 
     /// Appends the member with `body`, which holds `piece`, to `out`. What is said of sizes and checksums in `index` is filled in.
-    pub(super) fn put(&mut self, index: Index, body: &[u8], piece: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
-        let packed = index.packed && body.len() < piece.len();
-        let body = if packed { body } else { piece };
+    pub(super) fn put(&mut self, index: Index, body: &Body, piece: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+        let packed = index.packed && body.bytes.len() < piece.len();
+        let (body, cuts) = if packed { (body.bytes.as_slice(), body.cuts()) } else { (piece, &[][..]) };
         let start = out.len();
         match self {
             Self::Gzip(deflater) => {
                 out.extend_from_slice(&HEAD);
                 out.extend_from_slice(&[0; INDEX_BYTES]);
-                deflate(deflater, body, out)?;
+                deflate(deflater, body, cuts, out)?;
                 let mut crc = Crc::new();
                 crc.update(body);
                 out.extend_from_slice(&crc.sum().to_le_bytes());

@@ -12,36 +12,41 @@
 //! body    := "TACHOPAK" │ gaps │ heads │ groups
 //! gaps    := frames │ gaps │ ( frames before it │ bytes ) …    │ the bytes …          what is no frame
 //! heads   := rings │ ( ring │ ticks, zigzag of the difference │ number before ) …
-//!            column of rings, as places in that list │ column of groups
-//!            column of numbers, zigzag of the step from the next one of the ring │ column of ticks, zigzag of the step on the ring
+//!            column of groups │ column of rings: 0, the one of the group's last record; else 1 + its place in that list
+//!            column of numbers, zigzag of the step from the next one of the ring
+//!            for each ring: column of ticks, zigzag of the step on the ring
 //! groups  := groups │ ( site · 2 + is the writer's │ fields │ their types, 1 … │ column of units ) …
-//!            for each group: for each field: column │ floats │ texts;   the rest of each record
+//!            for each group: for each field: field;   the rest of each record
+//! field   := 0 │ column, floats or texts                1 + number of a field before it │ nothing: the values are the same
 //! ```
 //!
-//! Numbers without a size are varints (`varint.rs`); `column.rs`, `decimal.rs` and `pack.rs` draw columns, floats and texts. Blocks of at
+//! Numbers without a size are varints (`varint.rs`); `column.rs`, `decimal.rs` and `texts.rs` draw columns, floats and texts. Blocks of at
 //! most [`BLOCK_BYTES`] stand for themselves, so that damage costs one of them, and one can be read without those before. The
 //! last member, where there are several blocks, has header and definitions again: with them records are readable when the block that
 //! has the definitions is damaged.
 //!
 //! Pure. Memory: a small multiple of a block.
 
+mod body;
 mod chain;
 mod column;
 mod decimal;
 mod member;
 mod pack;
 mod shape;
+mod texts;
 mod unpack;
 mod varint;
 
 pub use chain::{Chain, Form, Link, ReadAt, form};
 pub use member::{INDEX_BYTES, Index, MEMBER_BYTES_MIN, MEMBER_HEAD_BYTES, Member, readable};
-pub use pack::{Outline, SAID};
+pub use pack::{Outline, SAID, Stated};
 
 use super::layout::{HEADER_BYTES, Header, Kind, SALT_AT, WRITER_RING, u64_at};
 use super::salvage::find_salt;
 use super::scan::{Item, Scanner, Tail};
 use crate::compress::Codec;
+use body::Body;
 use shape::Sites;
 use std::io;
 
@@ -64,7 +69,7 @@ pub struct Packer {
     spare: Vec<u8>,
     blocks: u32,
     member: member::Maker,
-    body: Vec<u8>,
+    body: Body,
 }
 
 impl Packer {
@@ -82,7 +87,7 @@ impl Packer {
             spare: Vec::new(),
             blocks: 0,
             member: member::Maker::new(codec)?,
-            body: Vec::new(),
+            body: Body::default(),
         }))
     }
 

@@ -1,20 +1,18 @@
 //! From the bytes of a segment to the body of a block.
 
+use super::body::Body;
 use super::shape::{Shape, Sites, Token};
 use super::varint::{self, zigzag};
-use super::{BODY_MAGIC, column, decimal};
+use super::{BODY_MAGIC, column, decimal, texts};
 use crate::segment::layout::{
     FRAME_HEADER_BYTES, Kind, SITE_INLINE, UNIT_BYTES, WRITER_RING, array, bare_site, u32_at, u64_at,
 };
 use crate::segment::scan::{Frame, Item, Scanner, Tail};
-use crate::value::CUT;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// The most distinct texts of a field that are listed once, with an index for each record.
-const TEXTS_MAX: usize = 256;
-/// One of so many texts may be distinct at most.
-const TEXTS_PART: usize = 4;
+/// Fields of a group that a later one is compared with.
+const SAME_MAX: usize = 16;
 
 /// What a block says of its records without being unpacked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,14 +21,29 @@ pub struct Outline {
     pub records: u32,
     /// Least and greatest tick of them; the least is above the greatest where there are none.
     pub ticks: (u64, u64),
-    /// A bit for the number of each of their levels; all, where it is not known. Bit 0: the writer says something too that is
-    /// more than a watermark.
+    /// A bit for the number of each of their levels; all, where it is not known. Bit 0: the block has more than records,
+    /// watermarks and anchors, be it damage, so who does not read it would miss something.
     pub levels: u32,
+    /// The greatest watermark in it; 0, where there is none.
+    pub watermark: u64,
+    /// The last anchor in it; without a rate, where there is none.
+    pub anchor: Stated,
+}
+
+/// A time that the writer stated: [`Kind::Anchor`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Stated {
+    /// From this tick on it holds.
+    pub ticks: u64,
+    /// Nanoseconds since the Unix epoch at that tick.
+    pub unix_ns: i64,
+    /// Nanoseconds per tick, times 2^32.
+    pub rate: u64,
 }
 
 impl Default for Outline {
     fn default() -> Self {
-        Self { records: 0, ticks: (u64::MAX, 0), levels: 0 }
+        Self { records: 0, ticks: (u64::MAX, 0), levels: 0, watermark: 0, anchor: Stated::default() }
     }
 }
 
@@ -65,13 +78,13 @@ pub(super) fn pack(
     salt: u32,
     last: bool,
     sites: &mut Sites,
-    out: &mut Vec<u8>,
+    out: &mut Body,
 ) -> (usize, Outline) {
     let mut parts = Parts::default();
     let (taken, outline) = take_apart(bytes, head, salt, last, sites, &mut parts);
-    out.extend_from_slice(&BODY_MAGIC);
+    out.bytes.extend_from_slice(&BODY_MAGIC);
     put_gaps(&parts, out);
-    put_heads(&parts.frames, out);
+    put_heads(&parts, out);
     put_groups(&mut parts, out);
     (taken, outline)
 }
@@ -92,12 +105,13 @@ fn take_apart<'a>(
     if head > 0 {
         parts.gaps.push((0, bytes.get(..head).unwrap_or_default()));
     }
-    let mut recent = None;
+    let (mut recent, mut anchors) = (None, 0);
     for item in scanner.by_ref() {
         let frame = match item {
             Item::Frame { frame, .. } => frame,
             Item::Damage { offset, bytes: count } => {
                 let from = offset as usize;
+                outline.levels |= SAID;
                 parts.gaps.push((parts.frames.len(), bytes.get(from..from + count as usize).unwrap_or_default()));
                 continue;
             }
@@ -130,76 +144,108 @@ fn take_apart<'a>(
         }
         parts.frames.push((frame, group));
         if own {
-            outline.levels |= if frame.kind() == Some(Kind::Watermark) { 0 } else { SAID };
+            match frame.kind() {
+                Some(Kind::Watermark) => outline.watermark = outline.watermark.max(frame.ticks),
+                Some(Kind::Anchor) => {
+                    let (unix_ns, rate) = (u64_at(frame.payload, 0).cast_signed(), u64_at(frame.payload, 8));
+                    outline.anchor = Stated { ticks: frame.ticks, unix_ns, rate };
+                    anchors += 1;
+                }
+                _ => outline.levels |= SAID,
+            }
         } else {
             outline.records += 1;
             outline.ticks = (outline.ticks.0.min(frame.ticks), outline.ticks.1.max(frame.ticks));
             outline.levels |= level.map_or(ANY, |level| 1 << (level & 31));
         }
     }
+    let Stated { ticks, rate, .. } = outline.anchor;
+    // Records behind the block that come before its last anchor are converted by the one before, which nobody would know
+    // who did not read it.
+    if anchors > 0 && (rate == 0 || (anchors > 1 && ticks > outline.ticks.1)) {
+        outline.levels |= SAID;
+    }
     (scanner.position() as usize, outline)
 }
 
-fn put_gaps(parts: &Parts<'_>, out: &mut Vec<u8>) {
-    varint::put(out, parts.frames.len() as u64);
-    varint::put(out, parts.gaps.len() as u64);
+fn put_gaps(parts: &Parts<'_>, out: &mut Body) {
+    let bytes = &mut out.bytes;
+    varint::put(bytes, parts.frames.len() as u64);
+    varint::put(bytes, parts.gaps.len() as u64);
     let mut before = 0;
-    for (frame, bytes) in &parts.gaps {
-        varint::put(out, (frame - before) as u64);
-        varint::put(out, bytes.len() as u64);
+    for (frame, gap) in &parts.gaps {
+        varint::put(bytes, (frame - before) as u64);
+        varint::put(bytes, gap.len() as u64);
         before = *frame;
     }
-    parts.gaps.iter().for_each(|(_, bytes)| out.extend_from_slice(bytes));
+    out.cut();
+    parts.gaps.iter().for_each(|(_, gap)| out.bytes.extend_from_slice(gap));
+    out.cut();
+}
+
+/// A ring in a block.
+struct Ring {
+    number: u16,
+    /// Before its first frame.
+    first: (u64, u32),
+    /// Of the last one.
+    ticks: u64,
+    seq: u32,
+    /// From frame to frame.
+    steps: Vec<u64>,
 }
 
 /// The headers of all frames: rings, numbers and ticks as differences to what is likely.
-fn put_heads(frames: &[(Frame<'_>, u32)], out: &mut Vec<u8>) {
-    let mut rings: HashMap<u16, usize> = HashMap::new();
-    let mut states: Vec<(u16, u64, u32)> = Vec::new();
-    let mut columns = [const { Vec::new() }; 4];
+fn put_heads(parts: &Parts<'_>, out: &mut Body) {
+    let frames = &parts.frames;
+    let (mut places, mut rings): (HashMap<u16, usize>, Vec<Ring>) = (HashMap::new(), Vec::new());
+    // The ring that a group had last.
+    let mut lasts = vec![None; parts.groups.len()];
+    let mut columns = [const { Vec::new() }; 3];
     columns.iter_mut().for_each(|column| column.reserve(frames.len()));
-    let mut firsts = Vec::new();
     let mut recent = None;
     for (frame, group) in frames {
         let index = match recent {
             Some((ring, index)) if ring == frame.ring => index,
-            _ => *rings.entry(frame.ring).or_insert_with(|| {
+            _ => *places.entry(frame.ring).or_insert_with(|| {
                 let before = if frame.ring == WRITER_RING { frame.seq } else { frame.seq.wrapping_sub(1) };
-                states.push((frame.ring, frame.ticks, before));
-                firsts.push((frame.ring, frame.ticks, before));
-                states.len() - 1
+                let (ticks, first) = (frame.ticks, (frame.ticks, before));
+                rings.push(Ring { number: frame.ring, first, ticks, seq: before, steps: Vec::new() });
+                rings.len() - 1
             }),
         };
         recent = Some((frame.ring, index));
-        let Some((_, ticks, seq)) = states.get_mut(index) else { continue };
-        let next = if frame.ring == WRITER_RING { *seq } else { seq.wrapping_add(1) };
+        let (Some(ring), Some(last)) = (rings.get_mut(index), lasts.get_mut(*group as usize)) else { continue };
+        let next = if frame.ring == WRITER_RING { ring.seq } else { ring.seq.wrapping_add(1) };
         let step = frame.seq.wrapping_sub(next).cast_signed();
-        let [indices, groups, seqs, times] = &mut columns;
-        indices.push(index as u64);
+        let [groups, indices, seqs] = &mut columns;
         groups.push(u64::from(*group));
+        indices.push(if *last == Some(index) { 0 } else { 1 + index as u64 });
         seqs.push(zigzag(i64::from(step).cast_unsigned()));
-        times.push(zigzag(frame.ticks.wrapping_sub(*ticks)));
-        (*ticks, *seq) = (frame.ticks, frame.seq);
+        ring.steps.push(zigzag(frame.ticks.wrapping_sub(ring.ticks)));
+        (ring.ticks, ring.seq) = (frame.ticks, frame.seq);
+        *last = Some(index);
     }
-    varint::put(out, firsts.len() as u64);
+    varint::put(&mut out.bytes, rings.len() as u64);
     let mut before = 0;
-    for (ring, ticks, seq) in firsts {
-        varint::put(out, u64::from(ring));
-        varint::put(out, zigzag(ticks.wrapping_sub(before)));
-        varint::put(out, u64::from(seq));
-        before = ticks;
+    for Ring { number, first: (ticks, seq), .. } in &rings {
+        varint::put(&mut out.bytes, u64::from(*number));
+        varint::put(&mut out.bytes, zigzag(ticks.wrapping_sub(before)));
+        varint::put(&mut out.bytes, u64::from(*seq));
+        before = *ticks;
     }
     columns.iter_mut().for_each(|column| column::put(out, column));
+    rings.iter_mut().for_each(|ring| column::put(out, &mut ring.steps));
 }
 
-fn put_groups(parts: &mut Parts<'_>, out: &mut Vec<u8>) {
-    varint::put(out, parts.groups.len() as u64);
+fn put_groups(parts: &mut Parts<'_>, out: &mut Body) {
+    varint::put(&mut out.bytes, parts.groups.len() as u64);
     let mut values = Vec::new();
     for ((own, site), group) in parts.keys.iter().zip(&parts.groups) {
-        varint::put(out, u64::from(*site) << 1 | u64::from(*own));
+        varint::put(&mut out.bytes, u64::from(*site) << 1 | u64::from(*own));
         match &group.shape {
-            Some(shape) => shape.put(out),
-            None => Shape::default().put(out),
+            Some(shape) => shape.put(&mut out.bytes),
+            None => Shape::default().put(&mut out.bytes),
         }
         values.clear();
         let units = |payload: &[u8]| ((payload.len() + FRAME_HEADER_BYTES) / UNIT_BYTES) as u64;
@@ -207,29 +253,43 @@ fn put_groups(parts: &mut Parts<'_>, out: &mut Vec<u8>) {
         column::put(out, &mut values);
     }
     for group in &mut parts.groups {
-        let shape = group.shape.take().unwrap_or_default();
-        for token in &shape.tokens {
-            values.clear();
-            match token {
-                Token::Integer(bytes) => {
-                    put_integers(&mut group.records, usize::from(*bytes), &mut values);
-                    column::put(out, &mut values);
-                }
-                Token::Float => {
-                    put_integers(&mut group.records, 8, &mut values);
-                    decimal::put(out, &mut values);
-                }
-                Token::Text => put_texts(&mut group.records, &mut values, out),
+        put_fields(group, out);
+        let rest = group.records.iter().flat_map(|(payload, at)| payload.get(*at..).unwrap_or_default());
+        out.part(rest.copied());
+    }
+}
+
+/// All fields of a group. What a call says twice, as an argument of its message and as a field, is put once.
+fn put_fields(group: &mut Group<'_>, out: &mut Body) {
+    let shape = group.shape.take().unwrap_or_default();
+    let mut before: Vec<(usize, Token, Vec<u64>)> = Vec::new();
+    for (number, token) in shape.tokens.iter().enumerate() {
+        let mut values = Vec::with_capacity(group.records.len());
+        let bytes = match token {
+            Token::Text => {
+                out.bytes.push(0);
+                texts::put(&mut group.records, &mut values, out);
+                continue;
             }
+            Token::Integer(bytes) => usize::from(*bytes),
+            Token::Float => 8,
+        };
+        take_integers(&mut group.records, bytes, &mut values);
+        if let Some((same, ..)) = before.iter().find(|(_, of, known)| of == token && *known == values) {
+            varint::put(&mut out.bytes, 1 + *same as u64);
+            continue;
         }
-        for (payload, at) in &group.records {
-            out.extend_from_slice(payload.get(*at..).unwrap_or_default());
+        out.bytes.push(0);
+        // What is always the same takes two bytes anyway.
+        if before.len() < SAME_MAX && values.windows(2).any(|pair| matches!(pair, [one, next] if one != next)) {
+            before.push((number, *token, values.clone()));
         }
+        if *token == Token::Float { decimal::put(out, &mut values) } else { column::put(out, &mut values) }
     }
 }
 
 /// The next field of each record, which has so many bytes.
-fn put_integers(records: &mut [(&[u8], usize)], bytes: usize, values: &mut Vec<u64>) {
+fn take_integers(records: &mut [(&[u8], usize)], bytes: usize, values: &mut Vec<u64>) {
     for (payload, at) in records {
         values.push(match bytes {
             1 => u64::from(u8::from_le_bytes(array(payload, *at))),
@@ -239,43 +299,4 @@ fn put_integers(records: &mut [(&[u8], usize)], bytes: usize, values: &mut Vec<u
         });
         *at += bytes;
     }
-}
-
-/// The next field of each record, a text. Few distinct ones are listed once: `1 │ count │ ( count word │ bytes ) … │ column of
-/// indices`, others one behind the other: `0 │ column of count words │ bytes`.
-fn put_texts(records: &mut [(&[u8], usize)], values: &mut Vec<u64>, out: &mut Vec<u8>) {
-    let mut texts = Vec::with_capacity(records.len());
-    for (payload, at) in records.iter_mut() {
-        let bytes = (u32_at(payload, *at) & !CUT) as usize;
-        let text = payload.get(*at..*at + 4 + bytes).unwrap_or_default();
-        *at += text.len();
-        texts.push(text);
-    }
-    let limit = (texts.len() / TEXTS_PART).clamp(1, TEXTS_MAX);
-    let mut places: HashMap<&[u8], u64> = HashMap::new();
-    let mut list = Vec::new();
-    for text in &texts {
-        let index = *places.entry(text).or_insert_with(|| {
-            list.push(*text);
-            list.len() as u64 - 1
-        });
-        if list.len() > limit {
-            break;
-        }
-        values.push(index);
-    }
-    if list.len() <= limit {
-        out.push(1);
-        varint::put(out, list.len() as u64);
-        for text in list {
-            varint::put(out, u64::from(u32_at(text, 0)));
-            out.extend_from_slice(text.get(4..).unwrap_or_default());
-        }
-        return column::put(out, values);
-    }
-    out.push(0);
-    values.clear();
-    values.extend(texts.iter().map(|text| u64::from(u32_at(text, 0))));
-    column::put(out, values);
-    texts.iter().for_each(|text| out.extend_from_slice(text.get(4..).unwrap_or_default()));
 }

@@ -5,10 +5,9 @@
 
 use super::shape::{Shape, Token};
 use super::varint::{self, take_bytes, take_length, unzigzag};
-use super::{BODY_MAGIC, column, decimal};
+use super::{BODY_MAGIC, column, decimal, texts};
 use crate::segment::append::first_word;
 use crate::segment::layout::{FRAME_BYTES_MAX, FRAME_HEADER_BYTES, UNIT_BYTES, WRITER_RING, frame_crc};
-use crate::value::CUT;
 
 /// A frame that is being put together.
 #[derive(Clone, Copy, Default)]
@@ -95,15 +94,19 @@ fn take_heads(body: &mut &[u8], count: usize) -> Option<Vec<Frame>> {
         states.push((ring, before, u32::try_from(varint::take(body)?).ok()?));
     }
     let (mut frames, mut values) = (vec![Frame::default(); count], Vec::new());
-    // While numbers and ticks come, `at` holds the place of the ring in the list.
-    column::take(body, count, &mut values)?;
-    for (frame, index) in frames.iter_mut().zip(&values) {
-        frame.at = u32::try_from(*index).ok()?;
-        frame.ring = states.get(frame.at as usize)?.0;
-    }
     column::take(body, count, &mut values)?;
     for (frame, group) in frames.iter_mut().zip(&values) {
         frame.group = u32::try_from(*group).ok()?;
+    }
+    // While numbers and ticks come, `at` holds the place of the ring in the list; 0 in `lasts` is none.
+    let (mut lasts, mut counts) = (vec![0_u64; count], vec![0_usize; states.len()]);
+    column::take(body, count, &mut values)?;
+    for (frame, ring) in frames.iter_mut().zip(&values) {
+        let last = lasts.get_mut(frame.group as usize)?;
+        *last = if *ring == 0 { *last } else { *ring };
+        frame.at = u32::try_from(last.checked_sub(1)?).ok()?;
+        frame.ring = states.get(frame.at as usize)?.0;
+        *counts.get_mut(frame.at as usize)? += 1;
     }
     column::take(body, count, &mut values)?;
     for (frame, step) in frames.iter_mut().zip(&values) {
@@ -112,11 +115,18 @@ fn take_heads(body: &mut &[u8], count: usize) -> Option<Vec<Frame>> {
         frame.seq = next.wrapping_add(unzigzag(*step) as u32);
         *seq = frame.seq;
     }
-    column::take(body, count, &mut values)?;
-    for (frame, step) in frames.iter_mut().zip(&values) {
-        let (_, ticks, _) = states.get_mut(frame.at as usize)?;
-        frame.ticks = ticks.wrapping_add(unzigzag(*step));
+    // Ring by ring: where in `steps` the next one of each stands.
+    let (mut steps, mut nexts) = (Vec::with_capacity(count), Vec::with_capacity(states.len()));
+    for count in counts {
+        nexts.push(steps.len());
+        column::take(body, count, &mut values)?;
+        steps.extend_from_slice(&values);
+    }
+    for frame in &mut frames {
+        let (next, (_, ticks, _)) = (nexts.get_mut(frame.at as usize)?, states.get_mut(frame.at as usize)?);
+        frame.ticks = ticks.wrapping_add(unzigzag(*steps.get(*next)?));
         *ticks = frame.ticks;
+        *next += 1;
     }
     Some(frames)
 }
@@ -182,34 +192,64 @@ fn take_fields(
     values: &mut Vec<u64>,
 ) -> Option<()> {
     let Group { shape, records, .. } = group;
-    let count = records.len();
     // From here on the first number is where the record ends.
     for (number, at) in records.iter_mut() {
         let frame = frames.get(*number as usize)?;
         (*number, *at) = (frame.at + frame.bytes, frame.at + FRAME_HEADER_BYTES as u32);
     }
-    for token in &shape.tokens {
-        match token {
-            Token::Integer(bytes) => {
-                column::take(body, count, values)?;
-                match bytes {
-                    1 => scatter(records, values, block, |value| (value as u8).to_le_bytes())?,
-                    2 => scatter(records, values, block, |value| (value as u16).to_le_bytes())?,
-                    4 => scatter(records, values, block, |value| (value as u32).to_le_bytes())?,
-                    _ => scatter(records, values, block, u64::to_le_bytes)?,
-                }
-            }
-            Token::Float => {
-                decimal::take(body, count, values)?;
-                scatter(records, values, block, u64::to_le_bytes)?;
-            }
-            Token::Text => take_texts(body, records, block, values)?,
+    // Where each field's column begins, for those that are the same.
+    let mut columns: Vec<&[u8]> = Vec::with_capacity(shape.tokens.len());
+    for (number, token) in shape.tokens.iter().enumerate() {
+        let same = take_length(body, number)?.checked_sub(1);
+        columns.push(body);
+        let mut known = match same {
+            Some(same) if shape.tokens.get(same) == Some(token) => *columns.get(same)?,
+            Some(_) => return None,
+            None => *body,
+        };
+        take_field(&mut known, *token, records, block, values)?;
+        if same.is_none() {
+            *body = known;
         }
     }
     for (end, at) in records {
         let rest = block.get_mut(*at as usize..*end as usize)?;
         rest.copy_from_slice(take_bytes(body, rest.len())?);
     }
+    Some(())
+}
+
+/// Puts the next field of each record where it belongs.
+fn take_field(
+    body: &mut &[u8],
+    token: Token,
+    records: &mut [(u32, u32)],
+    block: &mut [u8],
+    values: &mut Vec<u64>,
+) -> Option<()> {
+    match token {
+        Token::Integer(_) => column::take(body, records.len(), values)?,
+        Token::Float => decimal::take(body, records.len(), values)?,
+        Token::Text => {
+            let count = records.len();
+            let mut records = records.iter_mut();
+            return texts::take(body, count, values, |word, text| put_text(records.next()?, word, text, block));
+        }
+    }
+    match token {
+        Token::Integer(1) => scatter(records, values, block, |value| (value as u8).to_le_bytes()),
+        Token::Integer(2) => scatter(records, values, block, |value| (value as u16).to_le_bytes()),
+        Token::Integer(4) => scatter(records, values, block, |value| (value as u32).to_le_bytes()),
+        _ => scatter(records, values, block, u64::to_le_bytes),
+    }
+}
+
+fn put_text((end, at): &mut (u32, u32), word: u32, text: &[u8], block: &mut [u8]) -> Option<()> {
+    let field = block.get_mut(*at as usize..*end as usize)?.get_mut(..4 + text.len())?;
+    let (head, rest) = field.split_at_mut_checked(4)?;
+    head.copy_from_slice(&word.to_le_bytes());
+    rest.copy_from_slice(text);
+    *at += 4 + text.len() as u32;
     Some(())
 }
 
@@ -227,42 +267,6 @@ fn scatter<const N: usize>(
         }
         block.get_mut(*at as usize..next as usize)?.copy_from_slice(&bytes(*value));
         *at = next;
-    }
-    Some(())
-}
-
-fn take_texts(body: &mut &[u8], records: &mut [(u32, u32)], block: &mut [u8], values: &mut Vec<u64>) -> Option<()> {
-    let mut put = |record: &mut (u32, u32), word: u32, text: &[u8]| {
-        let (end, at) = record;
-        let field = block.get_mut(*at as usize..*end as usize)?.get_mut(..4 + text.len())?;
-        let (head, rest) = field.split_at_mut_checked(4)?;
-        head.copy_from_slice(&word.to_le_bytes());
-        rest.copy_from_slice(text);
-        *at += 4 + text.len() as u32;
-        Some(())
-    };
-    let length = |word: u64| Some((u32::try_from(word).ok()?, (word as u32 & !CUT) as usize));
-    match take_bytes(body, 1)?.first()? {
-        1 => {
-            let mut list = Vec::new();
-            for _ in 0..take_length(body, records.len())? {
-                let (word, bytes) = length(varint::take(body)?)?;
-                list.push((word, take_bytes(body, bytes)?));
-            }
-            column::take(body, records.len(), values)?;
-            for (record, index) in records.iter_mut().zip(values.iter()) {
-                let (word, text) = list.get(usize::try_from(*index).ok()?)?;
-                put(record, *word, text)?;
-            }
-        }
-        0 => {
-            column::take(body, records.len(), values)?;
-            for (record, word) in records.iter_mut().zip(values.iter()) {
-                let (word, bytes) = length(*word)?;
-                put(record, word, take_bytes(body, bytes)?)?;
-            }
-        }
-        _ => return None,
     }
     Some(())
 }

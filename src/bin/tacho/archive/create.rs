@@ -64,33 +64,66 @@ fn store(args: &Args, path: &Path, level: u32, manifest: &mut Manifest) -> io::R
         return Err(invalid("it is no regular file".to_owned()));
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let packed = name.ends_with(".gz");
-    let target = manifest.target(name.strip_suffix(".gz").unwrap_or(&name))?;
+    let form = Form::of(&name);
+    let target = match form {
+        Form::AsIs(stem, end) => manifest.target(stem, end)?,
+        Form::Gzip(stem) => manifest.target(stem, ".gz")?,
+        Form::Plain => manifest.target(&name, ".gz")?,
+    };
     let out = OpenOptions::new().write(true).create_new(true).mode(about.mode() & 0o640).open(&target)?;
     let mut progress = Progress::new(args.quiet, path, about.len());
     // Of a file that grows, what it holds now.
     let source = BufReader::with_capacity(BUFFER_BYTES, (&source).take(about.len()));
     let mut out = BufWriter::with_capacity(BUFFER_BYTES, out);
-    let (bytes, hash) = if packed {
-        let mut reader = MultiGzDecoder::new(Tee { from: source, to: &mut out });
-        let inflated = hash_of(&mut reader, |bytes| progress.advance(bytes as u64))?;
-        // Nothing of the file is left out, whatever stands behind its last member.
-        io::copy(&mut reader.into_inner(), &mut io::sink())?;
-        inflated
-    } else {
-        let mut encoder = GzEncoder::new(&mut out, Compression::new(level));
-        let read = hash_of(&mut Tee { from: source, to: &mut encoder }, |bytes| progress.advance(bytes as u64))?;
-        encoder.finish()?;
-        read
+    let mut step = |bytes| progress.advance(bytes as u64);
+    let (bytes, hash) = match form {
+        Form::AsIs(..) => hash_of(&mut Tee { from: source, to: &mut out }, &mut step)?,
+        Form::Gzip(_) => {
+            let mut reader = MultiGzDecoder::new(Tee { from: source, to: &mut out });
+            let inflated = hash_of(&mut reader, &mut step)?;
+            // Nothing of the file is left out, whatever stands behind its last member.
+            io::copy(&mut reader.into_inner(), &mut io::sink())?;
+            inflated
+        }
+        Form::Plain => {
+            let mut encoder = GzEncoder::new(&mut out, Compression::new(level));
+            let read = hash_of(&mut Tee { from: source, to: &mut encoder }, &mut step)?;
+            encoder.finish()?;
+            read
+        }
     };
     progress.end();
     let out = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     out.sync_all()?;
     let compressed_bytes = out.metadata()?.len();
-    if check(&target)? != (bytes, hash.clone()) {
+    let as_is = matches!(form, Form::AsIs(..));
+    if check(&target, as_is)? != (bytes, hash.clone()) {
         fs::remove_file(&target)?;
         return Err(io::Error::other("the copy does not read back as it was written"));
     }
     let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    manifest.add(Entry { name, source: path.to_owned(), bytes, compressed_bytes, sha256: hash })
+    manifest.add(Entry { name, source: path.to_owned(), bytes, compressed_bytes, sha256: hash, as_is })
+}
+
+/// How a file comes into an archive.
+#[derive(Clone, Copy)]
+enum Form<'a> {
+    /// Byte for byte, its name split before what says that it is compressed: by zstd, or a segment of the journal, which is
+    /// packed and not what inflating gives.
+    AsIs(&'a str, &'a str),
+    /// The same, and what it inflates to is hashed.
+    Gzip(&'a str),
+    /// Compressed.
+    Plain,
+}
+
+impl<'a> Form<'a> {
+    fn of(name: &'a str) -> Self {
+        let as_is = [".seg.gz", ".seg.zst", ".zst"].into_iter().find_map(|end| Some((name.strip_suffix(end)?, end)));
+        match (as_is, name.strip_suffix(".gz")) {
+            (Some((stem, end)), _) => Self::AsIs(stem, end),
+            (None, Some(stem)) => Self::Gzip(stem),
+            (None, None) => Self::Plain,
+        }
+    }
 }

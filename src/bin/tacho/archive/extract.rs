@@ -1,14 +1,13 @@
 //! `tacho archive extract`: files of an archive, inflated and checked.
 
-use super::stream::{BUFFER_BYTES, Tee, hash_of, open};
+use super::stream::{BUFFER_BYTES, Tee, hash_of, reader};
 use super::{context, is_plain, one};
 use crate::args::{ArchiveExtract, Args};
 use crate::cleanup::manifest::Entry;
 use crate::invalid;
 use crate::talk::Talk;
-use flate2::bufread::MultiGzDecoder;
 use std::fs::OpenOptions;
-use std::io::{self, BufReader, BufWriter, ErrorKind, Write as _};
+use std::io::{self, BufWriter, ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -38,11 +37,11 @@ fn unpack(path: &Path, entry: &Entry, extract: &ArchiveExtract) -> io::Result<()
     if !is_plain(&entry.name) {
         return Err(invalid(format!("the manifest names a file elsewhere: {}", entry.name)));
     }
-    let mut from = MultiGzDecoder::new(BufReader::with_capacity(BUFFER_BYTES, open(path)?));
+    let mut from = reader(path, entry.as_is)?;
     let (found, target) = if extract.stdout {
         (hash_of(&mut Tee { from, to: io::stdout().lock() }, |_| {})?, None)
     } else {
-        let target = extract.to.join(entry.name.strip_suffix(".gz").unwrap_or(&entry.name));
+        let target = extract.to.join(entry.name.strip_suffix(".gz").filter(|_| !entry.as_is).unwrap_or(&entry.name));
         let mut options = OpenOptions::new();
         options.write(true).mode(0o640).custom_flags(libc::O_NOFOLLOW);
         let file = if extract.force {

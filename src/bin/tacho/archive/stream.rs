@@ -52,8 +52,14 @@ pub(super) fn hash_of(from: &mut impl Read, mut progress: impl FnMut(usize)) -> 
 }
 
 /// What a file of an archive holds.
-pub(super) fn check(path: &Path) -> io::Result<(u64, String)> {
-    hash_of(&mut MultiGzDecoder::new(BufReader::with_capacity(BUFFER_BYTES, open(path)?)), |_| {})
+pub(super) fn check(path: &Path, as_is: bool) -> io::Result<(u64, String)> {
+    hash_of(&mut reader(path, as_is)?, |_| {})
+}
+
+/// The bytes that a file of an archive holds: inflated, or as they are.
+pub(super) fn reader(path: &Path, as_is: bool) -> io::Result<Box<dyn Read>> {
+    let file = BufReader::with_capacity(BUFFER_BYTES, open(path)?);
+    Ok(if as_is { Box::new(file) } else { Box::new(MultiGzDecoder::new(file)) })
 }
 
 /// Opens a file that may not be a link.

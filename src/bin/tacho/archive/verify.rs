@@ -57,7 +57,7 @@ fn problem(folder: &Path, file: &Entry) -> Option<String> {
     if !is_plain(&file.name) {
         return Some("the manifest names a file elsewhere".to_owned());
     }
-    match check(&folder.join(&file.name)) {
+    match check(&folder.join(&file.name), file.as_is) {
         Err(error) => Some(error.to_string()),
         Ok((bytes, _)) if bytes != file.bytes => Some(format!("it holds {bytes} bytes, not {}", file.bytes)),
         Ok((_, hash)) if hash != file.sha256 => Some("its bytes are not those that were archived".to_owned()),

@@ -17,7 +17,8 @@ Exit status: 0, also when there are none; 2 when something cannot be read.")]
     List(ArchiveList),
     /// Make an archive of files, which stay where they are
     ///
-    /// Each is compressed, written, read back, and compared. Of a file that grows, what it holds now.
+    /// Each is compressed, written, read back, and compared. Of a file that grows, what it holds now. What is compressed already is
+    /// copied: `.gz`, `.zst`, segments of the journal; the last two are extracted as they were.
     #[command(after_help = "\
 Examples:
   tacho archive create logs/*.log                 the log files of now

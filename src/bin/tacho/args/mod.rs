@@ -28,14 +28,14 @@ use tachograph::Level;
     after_help = "\
 Data goes to standard output, talk to standard error. Every command has examples: tacho COMMAND --help.
 
-Exit status, unless the help of a command says otherwise: 0 when it was done, 1 when nothing was found, 2 when something
+Exit status, unless the help of a command says otherwise: 0 when it was done, 1 when nothing was found, 2 when something \
 went wrong. A reader that closes the pipe has seen enough: 0."
 )]
 pub(crate) struct Args {
     /// Log directory
     #[arg(short = 'D', long, value_name = "DIR", env = "TACHO_DIR", default_value = "logs", global = true)]
     pub(crate) dir: PathBuf,
-    /// Say nothing on standard error, but errors
+    /// Say nothing on standard error but errors. `grep -q` and `health -q` show nothing either: the exit status tells
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
     #[command(subcommand)]
@@ -223,7 +223,7 @@ Examples:
   tacho monitor --once                         the first page, as text
   tacho monitor --once --json | jq '.targets[:3]'
 
-Exit status: 0 ok; with --once, 1 when no process is known there; 2 when something went wrong; 128 and its number
+Exit status: 0 ok; with --once, 1 when no process is known there; 2 when something went wrong; 128 and its number \
 after a signal.")]
     Monitor(Monitor),
     /// Change levels of running programs
@@ -266,7 +266,7 @@ Examples:
   tacho ship --status                                     how far it is
   tacho ship --forget                                     keep nothing for it any more
 
-Exit status: 0 when all was acknowledged or it was asked to stop, 1 with --status when nothing was ever shipped, 2 when
+Exit status: 0 when all was acknowledged or it was asked to stop, 1 with --status when nothing was ever shipped, 2 when \
 something went wrong.")]
     Ship(Ship),
     /// Start a program and log what it prints, a record for each line
@@ -552,7 +552,7 @@ pub(crate) struct SetLevel {
 #[derive(clap::Args, Debug)]
 pub(crate) struct Rotate {
     /// Only the file of this target, component or view
-    #[arg(short, long = "unit", value_name = "TARGET", default_value = "")]
+    #[arg(short, long = "unit", value_name = "TARGET", default_value = "", hide_default_value = true)]
     pub(crate) unit: String,
     /// Wait until it is done
     #[arg(long)]

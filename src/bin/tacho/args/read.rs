@@ -84,7 +84,7 @@ pub(crate) struct Stat {
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(crate) by: Vec<StatBy>,
     /// How many of each kind to show; 0 shows all
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     pub(crate) top: usize,
     /// One JSON object
     #[arg(long)]

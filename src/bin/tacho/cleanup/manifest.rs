@@ -26,6 +26,9 @@ pub(crate) struct Entry {
     pub(crate) compressed_bytes: u64,
     /// SHA-256 of the inflated bytes, in hexadecimal.
     pub(crate) sha256: String,
+    /// The file is what it was, under its own name, and is not inflated: `bytes` and `sha256` are of it as it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) as_is: bool,
 }
 
 /// The manifest.
@@ -45,11 +48,11 @@ impl Manifest {
         Self { schema: SCHEMA, created: Timestamp::now(), files: Vec::new(), folder: folder.to_owned() }
     }
 
-    /// Where a file of that name goes; two of the same name get a number.
-    pub(crate) fn target(&self, name: &str) -> io::Result<PathBuf> {
+    /// Where a file of that name goes; two of the same name get a number. What is compressed, `end`, stays behind it.
+    pub(crate) fn target(&self, name: &str, end: &str) -> io::Result<PathBuf> {
         let flat = name.replace('/', "_");
         (1..1000)
-            .map(|n| self.folder.join(if n == 1 { format!("{flat}.gz") } else { format!("{flat}.{n}.gz") }))
+            .map(|n| self.folder.join(if n == 1 { format!("{flat}{end}") } else { format!("{flat}.{n}{end}") }))
             .find(|path| path.symlink_metadata().is_err())
             .ok_or_else(|| io::Error::new(io::ErrorKind::AlreadyExists, format!("{flat}: too many files of that name")))
     }

@@ -93,7 +93,7 @@ fn plan(candidate: &Candidate, cleanup: &Cleanup) -> io::Result<Report> {
 fn one(args: &Args, candidate: &Candidate, cleanup: &Cleanup, manifest: &mut Manifest) -> io::Result<Report> {
     let mut squeeze = Squeeze::open(&candidate.path, cleanup.truncate)?;
     let mut progress = Progress::new(args.quiet, &candidate.path, squeeze.bytes());
-    let target = manifest.target(&candidate.name)?;
+    let target = manifest.target(&candidate.name, ".gz")?;
     let done = squeeze.run(&target, cleanup.level, |bytes| progress.advance(bytes));
     progress.end();
     // What was archived before a failure is archived.
@@ -104,6 +104,7 @@ fn one(args: &Args, candidate: &Candidate, cleanup: &Cleanup, manifest: &mut Man
             bytes: squeeze.archived(),
             compressed_bytes: squeeze.compressed(),
             sha256: squeeze.sha256(),
+            as_is: false,
         })?;
     } else {
         // Nothing is in it.
