@@ -2,6 +2,8 @@
 #![cfg(feature = "ship")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+#[cfg(feature = "nats")]
+mod nats;
 mod otlp;
 mod receiver;
 mod rotel;
@@ -18,7 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 fn tacho(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tacho"));
-    command.env_remove("OTEL_EXPORTER_OTLP_ENDPOINT").arg("ship").arg("-D").arg(dir).args(args);
+    for name in ["OTEL_EXPORTER_OTLP_ENDPOINT", "NATS_USER", "NATS_TOKEN", "NATS_CREDS", "NATS_NKEY"] {
+        command.env_remove(name);
+    }
+    command.arg("ship").arg("-D").arg(dir).args(args);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -198,6 +203,10 @@ fn a_wrong_key_ends_it_costs_no_record_and_is_not_shown() {
     let output = ship(dir.path(), &[&receiver.url, "--headers-file", headers.to_str().unwrap()]);
     assert!(output.status.success(), "{}", said(&output));
     assert_eq!(numbers(&receiver), (0..100).collect::<Vec<_>>());
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Ends a child at the end of a test, however that ends.

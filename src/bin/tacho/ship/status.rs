@@ -18,6 +18,9 @@ pub(super) struct Status {
     pub(super) receiver: String,
     /// Records that the receiver acknowledged; what was sent twice counts twice.
     pub(super) shipped: u64,
+    /// Of them, those that it had stored before, where it says so.
+    #[serde(default)]
+    pub(super) duplicates: u64,
     /// Records that it said it did not want, of requests that it took.
     pub(super) rejected: u64,
     /// Records that it refused for ever; they stand in the file of refused ones as far as that has room.
@@ -36,9 +39,26 @@ pub(super) struct Status {
     pub(super) trouble: Option<String>,
 }
 
+/// What names of these files end with.
+const SUFFIX: &str = ".ship.json";
+
 impl Status {
+    /// The shippers that ever said how they are doing, by name.
+    pub(super) fn names(dir: &Path) -> io::Result<Vec<String>> {
+        let folder = dir.join(JOURNAL_DIR);
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries
+                .map_err(|error| io::Error::new(error.kind(), format!("list {}: {error}", folder.display())))?,
+        };
+        let name = |entry: io::Result<std::fs::DirEntry>| Some(entry.ok()?.file_name().to_str()?.strip_suffix(SUFFIX)?.to_owned());
+        let mut names: Vec<_> = entries.filter_map(name).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
     fn path(dir: &Path, name: &str) -> PathBuf {
-        dir.join(JOURNAL_DIR).join(format!("{name}.ship.json"))
+        dir.join(JOURNAL_DIR).join(format!("{name}{SUFFIX}"))
     }
 
     /// What stands there; nothing where no shipper of that name was.
