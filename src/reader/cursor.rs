@@ -171,7 +171,7 @@ fn folder(dir: &Path, name: &str) -> io::Result<RealDisk> {
     RealDisk::open(&path).map_err(|error| file::context(&error, "open", &path))
 }
 
-fn file_name(name: &str) -> String {
+pub(crate) fn file_name(name: &str) -> String {
     format!("{name}{SUFFIX}")
 }
 

@@ -2,6 +2,7 @@
 #![cfg(feature = "ship")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod health;
 #[cfg(feature = "nats")]
 mod nats;
 mod otlp;

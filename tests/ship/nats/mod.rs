@@ -35,8 +35,11 @@ fn of_load(message: &Message) -> bool {
 fn hold_against_the_journal(all: &[Message], dir: &Path, records: u64) {
     let ids: BTreeSet<_> = all.iter().map(|message| message.header("Nats-Msg-Id").unwrap()).collect();
     assert_eq!(ids.len(), all.len(), "the stream has a record twice");
-    let numbers: BTreeSet<_> =
-        all.iter().filter(|message| of_load(message)).map(|message| message.json()["number"].as_u64().unwrap()).collect();
+    let numbers: BTreeSet<_> = all
+        .iter()
+        .filter(|message| of_load(message))
+        .map(|message| message.json()["number"].as_u64().unwrap())
+        .collect();
     let missing: Vec<_> = (0..records).filter(|number| !numbers.contains(number)).take(10).collect();
     assert!(missing.is_empty(), "of {records} records {} are in the stream; missing: {missing:?} …", numbers.len());
     assert_eq!(all.iter().filter(|message| of_load(message)).count() as u64, records);
@@ -175,7 +178,10 @@ fn a_message_that_the_stream_will_never_take_is_kept_and_the_others_go() {
     assert!(said(&output).contains("1 records refused"), "{}", said(&output));
     let text = std::fs::read_to_string(dir.path().join("ship-nats.refused.jsonl")).unwrap();
     let refused: Value = serde_json::from_str(text.trim()).unwrap();
-    assert_eq!((&refused["record"]["number"], refused["subject"].as_str().unwrap().ends_with(".info.load")), (&json!(50), true));
+    assert_eq!(
+        (&refused["record"]["number"], refused["subject"].as_str().unwrap().ends_with(".info.load")),
+        (&json!(50), true)
+    );
     assert_eq!(server.client().all(STREAM).iter().filter(|message| of_load(message)).count(), 99);
 }
 

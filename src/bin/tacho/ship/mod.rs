@@ -22,8 +22,8 @@ mod shipper;
 mod status;
 mod transport;
 
-use crate::{TROUBLE, invalid};
 use crate::args::{Args, Ship};
+use crate::{TROUBLE, human, invalid};
 use receiver::Receiver;
 use shipper::{End, Shipper};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -33,6 +33,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use tachograph::health::shippers::{self, Vitals};
 use tachograph::reader::cursor;
 
 pub(crate) use json::Export;
@@ -42,7 +43,7 @@ pub(crate) fn run(args: &Args, ship: &Ship) -> io::Result<ExitCode> {
         return forget(ship);
     }
     if ship.status {
-        return show(ship);
+        return show(ship, args.quiet);
     }
     let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let receiver = Receiver::find(ship, env)?;
@@ -91,24 +92,40 @@ fn forget(ship: &Ship) -> io::Result<ExitCode> {
 }
 
 /// Of the shipper that is named, or of all.
-fn show(ship: &Ship) -> io::Result<ExitCode> {
+fn show(ship: &Ship, quiet: bool) -> io::Result<ExitCode> {
     let mut all = Vec::new();
     for dir in &ship.dirs {
-        let names = ship.name.clone().map_or_else(|| Status::names(dir), |name| Ok(vec![name]))?;
+        let names = ship.name.clone().map_or_else(|| status::names(dir), |name| Ok(vec![name]))?;
+        let mut unreadable = Vec::new();
+        // Without a cursor, as when it was forgotten, nothing waits.
+        let looked = shippers::look(dir, status::now_unix_ns(), &mut unreadable).unwrap_or_default();
+        unreadable.iter().for_each(|text| talk(&format!("{}: {text}", dir.display())));
         for name in names {
-            let status = Status::load(dir, &name)?;
-            all.extend(status.map(|status| (dir, name, status)));
+            let waits = looked.iter().find(|vitals| vitals.name == name).cloned();
+            let status = status::load(dir, &name)?;
+            all.extend(status.map(|status| (dir, name, status, waits)));
         }
     }
     let mut out = io::stdout().lock();
     if ship.json {
-        let one = |(dir, name, status): &(&PathBuf, String, Status)| {
-            serde_json::json!({"dir": dir.to_string_lossy(), "name": name, "status": status})
+        let one = |(dir, name, status, waits): &(&PathBuf, String, Status, Option<Vitals>)| {
+            let (waiting, lag_ns) = (waits.as_ref().map(|it| it.waiting), waits.as_ref().map(|it| it.lag_ns));
+            let dir = dir.to_string_lossy();
+            serde_json::json!({"dir": dir, "name": name, "status": status, "waiting": waiting, "lag_ns": lag_ns})
         };
         let shippers: Vec<_> = all.iter().map(one).collect();
         writeln!(out, "{}", serde_json::json!({"schema": 1, "shippers": shippers}))?;
     } else {
-        all.iter().try_for_each(|(dir, name, status)| write_status(&mut out, dir, name, status))?;
+        for (dir, name, status, waits) in &all {
+            write_status(&mut out, dir, name, status)?;
+            if let Some(waits) = waits {
+                let (bytes, segments) = (human::bytes(waits.waiting.bytes), waits.waiting.segments);
+                writeln!(out, "  {bytes} in {segments} segments wait, {} behind", human::span(waits.lag_ns))?;
+            }
+        }
+    }
+    if all.is_empty() && quiet {
+        return Ok(ExitCode::from(crate::NOTHING));
     }
     if all.is_empty() {
         let dirs = ship.dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(", ");

@@ -4,7 +4,7 @@ use super::answer::{Answer, Backoff};
 use super::batch::Batch;
 use super::convert::uid;
 use super::refused::Refused;
-use super::status::{Status, now_unix_ns};
+use super::status::{self, BEAT_INTERVAL, Status, now_unix_ns};
 use super::talk;
 use super::transport::{Origin, Transport};
 use crate::args::Ship;
@@ -51,6 +51,8 @@ pub(super) struct Shipper<'a> {
     origin: Origin,
     /// Missing segments of this run that are in the status already.
     missing: u64,
+    /// When the status was last written because nothing was to be sent.
+    beat_at: Option<Instant>,
 }
 
 impl<'a> Shipper<'a> {
@@ -69,7 +71,7 @@ impl<'a> Shipper<'a> {
         crate::talk::open(dir)?;
         let lock = Lock::take(dir, name)?;
         // Counters that cannot be read are not worth the records.
-        let status = Status::load(dir, name).ok().flatten().unwrap_or_default();
+        let status = status::load(dir, name).ok().flatten().unwrap_or_default();
         let pid = std::process::id();
         let default = || dir.join(format!("ship-{name}.refused.jsonl"));
         let refused = Refused::new(ship.refused.clone().unwrap_or_else(default), ship.refused_bytes_max);
@@ -82,7 +84,7 @@ impl<'a> Shipper<'a> {
             transport,
             quiet,
             lock,
-            status: Status { pid, receiver: receiver.to_owned(), trouble: None, ..status },
+            status: Status { pid, receiver: receiver.to_owned(), follows: ship.follow, trouble: None, ..status },
             backoff: Backoff::new(u64::from(pid) ^ now_unix_ns().unsigned_abs()),
             refused,
             origin: Origin {
@@ -91,13 +93,17 @@ impl<'a> Shipper<'a> {
                 more: ship.resource.clone(),
             },
             missing: 0,
+            beat_at: None,
         })
     }
 
     /// Ships until there is nothing more, or for ever.
     pub(super) fn run(mut self, stop: &AtomicBool) -> io::Result<End> {
         let until = if self.ship.follow { Until::Forever } else { Until::Now };
-        let mut follower = Follower::resume(LogDir::open(self.dir)?, until, self.lock.load()?)?;
+        let cursor = self.lock.load()?;
+        // From now on retention spares what was not shipped, also while the receiver was never reached.
+        self.lock.save(&cursor)?;
+        let mut follower = Follower::resume(LogDir::open(self.dir)?, until, cursor)?;
         loop {
             let begun = Instant::now();
             let (batch, last_unix_ns) = self.gather(&mut follower, stop)?;
@@ -115,7 +121,10 @@ impl<'a> Shipper<'a> {
             self.acknowledged(&batch, &cursor, last_unix_ns)?;
             self.keep_rate(&batch, begun, stop);
         }
-        self.status.save(self.dir, self.name)?;
+        if !stop.load(Ordering::Relaxed) {
+            self.status.caught_up_unix_ns = now_unix_ns();
+        }
+        status::save(&mut self.status, self.dir, self.name)?;
         self.say(&format!("{} records acknowledged by {}", self.status.shipped, self.status.receiver));
         Ok(End::Done)
     }
@@ -140,9 +149,22 @@ impl<'a> Shipper<'a> {
             if waited || !self.ship.follow || stop.load(Ordering::Relaxed) {
                 return Ok((batch, last_unix_ns));
             }
+            if batch.is_empty() {
+                self.beat()?;
+            }
             std::thread::sleep(POLL_INTERVAL);
             follower.poll()?;
         }
+    }
+
+    /// Says every now and then that nothing is to be sent.
+    fn beat(&mut self) -> io::Result<()> {
+        if self.beat_at.is_some_and(|at| at.elapsed() < BEAT_INTERVAL) {
+            return Ok(());
+        }
+        self.beat_at = Some(Instant::now());
+        self.status.caught_up_unix_ns = now_unix_ns();
+        status::save(&mut self.status, self.dir, self.name)
     }
 
     /// Has the receiver take all of it, or refuse it for ever; `false` when asked to stop before.
@@ -190,7 +212,7 @@ impl<'a> Shipper<'a> {
                     let why =
                         format!("{}: {why}; nothing was passed over: mend it and start again", self.status.receiver);
                     self.status.trouble = Some(why.clone());
-                    self.status.save(self.dir, self.name)?;
+                    status::save(&mut self.status, self.dir, self.name)?;
                     return Err(io::Error::other(why));
                 }
                 Answer::Later { asked, why } => {
@@ -201,7 +223,7 @@ impl<'a> Shipper<'a> {
                         self.say(&format!("{trouble}; trying again"));
                         self.status.trouble = Some(trouble);
                     }
-                    self.status.save(self.dir, self.name)?;
+                    status::save(&mut self.status, self.dir, self.name)?;
                     if sleep(wait, stop) {
                         return Ok(Sent::Stopped);
                     }
@@ -234,7 +256,7 @@ impl<'a> Shipper<'a> {
         self.lock.save(cursor)?;
         self.status.shipped_until_unix_ns = last_unix_ns;
         self.status.acknowledged_unix_ns = now_unix_ns();
-        self.status.save(self.dir, self.name)
+        status::save(&mut self.status, self.dir, self.name)
     }
 
     /// Counts segments that retention took before they were read.

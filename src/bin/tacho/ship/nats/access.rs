@@ -15,7 +15,10 @@ const JWT_HEAD: &str = "-----BEGIN NATS USER JWT-----";
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Access {
     Anonymous,
-    User { user: String, password: String },
+    User {
+        user: String,
+        password: String,
+    },
     Token(String),
     /// A file of credentials, as `nsc` makes it: a JWT and the seed of its key.
     Creds(String),

@@ -99,14 +99,14 @@ impl Servers {
             options = options.add_client_certificate(cert.clone(), key.clone());
         }
         let told = std::sync::Arc::new(told);
-        Ok(options
-            .name("tacho ship")
-            .connection_timeout(self.timeout)
-            .client_capacity(WINDOW)
-            .event_callback(move |event| {
+        Ok(options.name("tacho ship").connection_timeout(self.timeout).client_capacity(WINDOW).event_callback(
+            move |event| {
                 let told = std::sync::Arc::clone(&told);
-                async move { told.send_modify(|told| told.hear(&event)) }
-            }))
+                async move {
+                    told.send_if_modified(|told| told.hear(&event));
+                }
+            },
+        ))
     }
 }
 
@@ -120,18 +120,17 @@ struct Told {
 }
 
 impl Told {
-    fn hear(&mut self, event: &Event) {
+    /// Says whether nothing more will come of what was sent.
+    fn hear(&mut self, event: &Event) -> bool {
         match event {
             Event::Disconnected | Event::Closed => self.lost += 1,
-            Event::ServerError(error) => {
-                let text = error.to_string();
-                // It names no message: the acknowledgement just never comes.
-                if text.to_ascii_lowercase().contains("permissions violation") {
-                    self.denied = Some(text);
-                }
+            // It names no message: the acknowledgement just never comes.
+            Event::ServerError(error) if error.to_string().to_ascii_lowercase().contains("permissions violation") => {
+                self.denied = Some(error.to_string());
             }
-            _ => {}
+            _ => return false,
         }
+        true
     }
 }
 

@@ -40,8 +40,7 @@ fn push_token(text: &str, out: &mut String) {
 /// Whether subjects may begin so: tokens of letters, digits, `-` and `_`, with dots between them.
 pub(super) fn is_prefix(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    text.len() <= SUBJECT_BYTES_MAX / 4
-        && text.split('.').all(|token| !token.is_empty() && token.bytes().all(plain))
+    text.len() <= SUBJECT_BYTES_MAX / 4 && text.split('.').all(|token| !token.is_empty() && token.bytes().all(plain))
 }
 
 #[cfg(test)]
@@ -56,7 +55,9 @@ mod tests {
         assert_eq!(of("my bot.v2", "a..b*>"), "tachograph.my_bot_v2.warn.a.b__");
         assert_eq!(of("", "Währung"), "tachograph._.warn.W_hrung");
         assert_eq!(of("bot", ""), "tachograph.bot.warn");
-        assert!(is_prefix("logs.eu-1") && !is_prefix("") && !is_prefix("a..b") && !is_prefix("a.>") && !is_prefix("$JS.x"));
+        assert!(
+            is_prefix("logs.eu-1") && !is_prefix("") && !is_prefix("a..b") && !is_prefix("a.>") && !is_prefix("$JS.x")
+        );
     }
 
     proptest! {

@@ -42,7 +42,8 @@ mod tests {
         assert_eq!(verdict(other, Some(ErrorCode(10_039))), Verdict::Stop);
         // A stream that is full, or whose disk is.
         assert_eq!(verdict(other, Some(ErrorCode(10_077))), Verdict::Later);
-        for kind in [PublishErrorKind::StreamNotFound, PublishErrorKind::TimedOut, PublishErrorKind::BrokenPipe, other] {
+        for kind in [PublishErrorKind::StreamNotFound, PublishErrorKind::TimedOut, PublishErrorKind::BrokenPipe, other]
+        {
             assert_eq!(verdict(kind, None), Verdict::Later);
         }
     }
