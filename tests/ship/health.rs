@@ -62,9 +62,9 @@ fn what_retention_took_before_it_was_shipped_is_counted_and_critical_whoever_loo
     let dir = tempfile::tempdir().unwrap();
     let events: Arc<Mutex<Vec<HealthEvent>>> = Arc::default();
     let all = Arc::clone(&events);
-    let settings = config(dir.path()).archive_bytes_max(256_u64 << 10).archive_compress(false);
+    let settings = config(dir.path()).archive_bytes_max(1_u64 << 20).archive_compress(false);
     let settings = settings.health_interval(Duration::from_millis(400));
-    let settings = settings.overflow(tachograph::Overflow::Block).block_max(PATIENCE);
+    let settings = settings.overflow(tachograph::Overflow::Block).block_max(Duration::from_secs(60));
     let guard = start_isolated(settings.on_health(move |event| all.lock().unwrap().push(event.clone()))).unwrap();
     info!(logger: &guard, target: "load", number = 0; "record");
     guard.flush(PATIENCE).unwrap();
@@ -72,7 +72,7 @@ fn what_retention_took_before_it_was_shipped_is_counted_and_critical_whoever_loo
     assert!(ship(dir.path(), &[&receiver.url]).status.success());
     assert_eq!(shipper(dir.path())["vitals"]["waiting"]["missing"], 0);
     let text = "x".repeat(500);
-    for number in 1..6000 {
+    for number in 1..8000 {
         info!(logger: &guard, target: "load", number = number, text = text.as_str(); "record {}", number);
     }
     guard.flush(PATIENCE).unwrap();
