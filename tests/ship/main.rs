@@ -8,6 +8,7 @@ mod nats;
 mod otlp;
 mod receiver;
 mod rotel;
+mod tls;
 
 use otlp::Is;
 use receiver::{Post, Receiver, Reply, ok};

@@ -5,10 +5,11 @@
 mod client;
 mod server;
 
+use crate::tls::Keys;
 use crate::{PATIENCE, Running, config, logged, said, ship, tacho, wait_until};
 use client::Message;
 use serde_json::{Value, json};
-use server::{STREAM, Server, ran};
+use server::{STREAM, Server};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
@@ -258,18 +259,8 @@ fn who_may_not_is_told_so_costs_no_record_and_secrets_are_shown_nowhere() {
 
 #[test]
 fn tls_is_spoken_with_whom_the_authority_certifies_and_with_nobody_else() {
-    let keys = tempfile::tempdir().unwrap();
-    let path = |name: &str| keys.path().join(name).to_str().unwrap().to_owned();
-    std::fs::write(path("ext"), "subjectAltName=IP:127.0.0.1\n").unwrap();
-    let made = [
-        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=ca",
-        "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out csr -subj /CN=server",
-        "x509 -req -in csr -CA ca.pem -CAkey ca.key -CAcreateserial -out cert.pem -days 2 -extfile ext",
-    ];
-    if !made.iter().all(|args| ran("openssl", &args.split(' ').collect::<Vec<_>>(), keys.path())) {
-        eprintln!("SKIPPED: no openssl here, or it makes no keys");
-        return;
-    }
+    let Some(keys) = Keys::make() else { return };
+    let path = |name: &str| keys.path(name);
     let tls = format!("tls {{ cert_file: {:?}, key_file: {:?} }}", path("cert.pem"), path("key.pem"));
     // A second listener without TLS would be another server: what is stored is told by `ship --status`.
     let Some(server) = Server::start(&tls, json!({})) else { return };
@@ -288,4 +279,6 @@ fn tls_is_spoken_with_whom_the_authority_certifies_and_with_nobody_else() {
     // No stream is there: that this is what it lacks shows that it could ask.
     let _known = Running(tacho(dir.path(), &[&url, "--tls-ca", &path("ca.pem")]).spawn().unwrap());
     wait_until("that they speak", || trouble().contains("no stream takes"));
+    let output = ship(dir.path(), &[&url, "--tls-ca", "/nowhere/ca.pem", "--name", "other"]);
+    assert!(output.status.code() == Some(2) && said(&output).contains("/nowhere/ca.pem"), "{}", said(&output));
 }

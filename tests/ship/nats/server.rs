@@ -3,7 +3,7 @@
 use super::client::Client;
 use crate::{Running, free_port, wait_until};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// What the stream of the tests is called.
@@ -83,11 +83,4 @@ impl Server {
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
-}
-
-/// Runs a program to its end; `false` where it is not here.
-pub(crate) fn ran(program: &str, args: &[&str], dir: &Path) -> bool {
-    let mut command = Command::new(program);
-    let status = command.args(args).current_dir(dir).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    status.is_ok_and(|status| status.success())
 }

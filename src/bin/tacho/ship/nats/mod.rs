@@ -75,6 +75,11 @@ impl Servers {
         if let Some((name, _)) = ship.resource.iter().find(|(name, value)| !is_header(name, value)) {
             return Err(invalid(format!("ship: --resource {name}=…: no header of a message can be so")));
         }
+        // The client reads them when it connects, and takes one that is not there for a server that is away.
+        for path in [&ship.tls_ca, &ship.tls_cert, &ship.tls_key].into_iter().flatten() {
+            std::fs::File::open(path)
+                .map_err(|error| invalid(format!("read certificates and keys from {}: {error}", path.display())))?;
+        }
         Ok(Self {
             addresses: urls.split(',').map(str::trim).map(address).collect::<io::Result<_>>()?,
             access: Access::find(ship, env)?,
