@@ -3,7 +3,7 @@
 use crate::reader::cursor::Cursor;
 use crate::reader::mark::Mark;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A segment of the archive, as its file is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,7 +23,8 @@ pub struct Waiting {
     pub segments: u64,
     /// Bytes of their files that were not read; those of a compressed one count whole.
     pub bytes: u64,
-    /// Segments that are gone and had not been read; of a journal that is gone altogether it is one, as nobody knows more.
+    /// Segments that are gone from the archive and had not been read, though live memory may still have the newest of them;
+    /// of a journal that is gone altogether it is one, as nobody knows more.
     pub missing: u64,
 }
 
@@ -32,8 +33,7 @@ pub fn waiting(cursor: &Cursor, journals: &BTreeMap<String, Vec<File>>) -> Waiti
     let mut all = Waiting::default();
     for (name, files) in journals {
         let mark = cursor.marks.get(name);
-        let first = files.iter().map(|file| file.number).min();
-        all.missing += mark.zip(first).map_or(0, |(mark, first)| first.saturating_sub(mark.read.segment));
+        all.missing += mark.map_or(0, |mark| gone(mark.read.segment, files));
         let mut left = BTreeMap::<u64, u64>::new();
         for file in files {
             let bytes = unread(file, mark);
@@ -50,6 +50,13 @@ pub fn waiting(cursor: &Cursor, journals: &BTreeMap<String, Vec<File>>) -> Waiti
         |(name, mark): &(&String, &Mark)| !journals.contains_key(*name) && !(mark.whole && mark.read.offset == 0);
     all.missing += cursor.marks.iter().filter(is_gone).count() as u64;
     all
+}
+
+/// Segments from `first` on that are not there, though later ones are: also between two that are, as one that is being
+/// read by others is kept.
+fn gone(first: u64, files: &[File]) -> u64 {
+    let there: BTreeSet<u64> = files.iter().map(|file| file.number).filter(|number| *number >= first).collect();
+    there.last().map_or(0, |last| (last - first + 1).saturating_sub(there.len() as u64))
 }
 
 fn unread(file: &File, mark: Option<&Mark>) -> u64 {
@@ -98,6 +105,9 @@ mod tests {
         assert_eq!(of(&[("a", mark(4, 600, true))], &three), (2, 1400, 0));
         assert_eq!(of(&[("a", mark(6, 0, true))], &three), (0, 0, 0));
         assert_eq!(of(&[("a", mark(1, 600, true))], &three), (3, 2100, 2));
+        let holed = journals(&[("a", &[plain(1), plain(4), plain(7)])]);
+        assert_eq!(of(&[("a", mark(1, 600, true))], &holed), (3, 2400, 4));
+        assert_eq!(of(&[("a", mark(5, 0, true))], &holed), (1, 1000, 2));
         assert_eq!(of(&[("a", mark(3, 9000, true))], &journals(&[("a", &[packed(3)])])), (0, 0, 0));
         assert_eq!(of(&[], &journals(&[("a", &[packed(3), plain(3)])])), (1, 100, 0));
         // Journals that are gone: one had been read to the end of its last segment.
