@@ -2,7 +2,7 @@
 //! view of the same records, all to the same receiver on this machine, one after the other, in turns.
 //!
 //! `cargo bench --features nats --bench ship` leaves `ship.json` under `target/bench/`. `TACHO_SHIP_RECORDS` is how many, 500,000
-//! unless given; `TACHO_OTELCOL` the command of an OpenTelemetry Collector with `filelog` and `otlphttp`; `syslog-ng` (Debian:
+//! unless given, `ROUNDS` how often; `TACHO_OTELCOL` the command of an OpenTelemetry Collector with `filelog` and `otlphttp`; `syslog-ng` (Debian:
 //! syslog-ng-core, syslog-ng-mod-http), `nats-server` and `rotel-agent` are taken where they are, or left out loudly.
 //!
 //! Who is favoured: the followers read plain text that lies in the page cache; `tacho ship` reads compressed archives,
