@@ -1,6 +1,13 @@
 //! `tacho ship` against a receiver that fails in every way that a receiver can.
 #![cfg(feature = "ship")]
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr
+)]
 
 mod health;
 #[cfg(feature = "nats")]
@@ -155,6 +162,43 @@ fn whatever_the_receiver_does_each_record_arrives_and_a_second_run_sends_nothing
     let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
     assert_eq!(status["shippers"][0]["status"]["shipped"], 10_000);
     assert_eq!(status["shippers"][0]["status"]["trouble"], serde_json::Value::Null);
+}
+
+#[test]
+fn what_is_not_wanted_is_passed_over_and_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = config(dir.path()).overflow(tachograph::Overflow::Block).block_max(Duration::from_secs(60));
+    let guard = start_isolated(settings).unwrap();
+    let log = |from: i64| {
+        for number in from..from + 2000 {
+            if number % 500 == 7 {
+                warn!(logger: &guard, target: "load", number = number; "record {}", number);
+            } else {
+                info!(logger: &guard, target: "load", number = number; "record {}", number);
+            }
+        }
+        info!(logger: &guard, target: "other", "nothing");
+    };
+    log(0);
+    guard.flush(PATIENCE).unwrap();
+    let receiver = Receiver::start(|_, _| ok());
+    let args = [receiver.url.as_str(), "-p", "warn", "-u", "load"];
+    assert!(ship(dir.path(), &args).status.success());
+    assert_eq!(numbers(&receiver), [7, 507, 1007, 1507]);
+    // Who then wants all gets what came since: the rest was passed over for good.
+    assert!(ship(dir.path(), &[&receiver.url]).status.success());
+    assert_eq!(numbers(&receiver).len(), 4);
+    // Also where nothing at all is wanted of what there is, by one that follows.
+    let _running = Running(tacho(dir.path(), &["-f", args[0], "-p", "critical"]).spawn().unwrap());
+    let waiting = || {
+        let status = tacho(dir.path(), &["--status", "--json"]).output().unwrap();
+        let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+        status["shippers"][0]["waiting"]["segments"].as_u64().unwrap()
+    };
+    log(2000);
+    wait_until("that all but the growing segment was passed over", || waiting() <= 1);
+    assert_eq!(numbers(&receiver).len(), 4);
+    guard.close(PATIENCE).unwrap();
 }
 
 #[test]

@@ -46,8 +46,9 @@ pub fn waiting(cursor: &Cursor, journals: &BTreeMap<String, Vec<File>>) -> Waiti
         all.segments += left.len() as u64;
         all.bytes += left.values().sum::<u64>();
     }
-    let is_gone =
-        |(name, mark): &(&String, &Mark)| !journals.contains_key(*name) && !(mark.whole && mark.read.offset == 0);
+    // Of a journal that is gone nothing was left when it had been read to the end of a sealed segment.
+    let at_end = |mark: &Mark| mark.whole && mark.read.offset == 0;
+    let is_gone = |(name, mark): &(&String, &Mark)| !(at_end(mark) || journals.contains_key(*name));
     all.missing += cursor.marks.iter().filter(is_gone).count() as u64;
     all
 }
@@ -81,7 +82,7 @@ mod tests {
     use crate::reader::record::Position;
 
     fn mark(segment: u64, offset: u64, whole: bool) -> Mark {
-        let start = SegmentStart { number: segment, watermark: None, recovered: false };
+        let start = SegmentStart { number: segment, watermark: None, recovered: false, ticks: 0 };
         Mark { start, read: Position { segment, offset }, out_last: None, whole }
     }
 

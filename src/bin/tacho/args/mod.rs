@@ -269,7 +269,7 @@ Examples:
 
 Exit status: 0 when all was acknowledged or it was asked to stop, 1 with --status when nothing was ever shipped, 2 when
 something went wrong.")]
-    Ship(Ship),
+    Ship(Box<Ship>),
     /// Start a program and log what it prints, a record for each line
     ///
     /// What is on its standard output has the target COMPONENT::stdout, on its standard error COMPONENT::stderr; both are

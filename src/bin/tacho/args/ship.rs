@@ -1,6 +1,6 @@
 //! What `tacho ship` is told.
 
-use super::span;
+use super::{Filter, span};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +24,9 @@ pub(crate) struct Ship {
     /// Go on with what comes, until SIGINT or SIGTERM
     #[arg(short, long)]
     pub(crate) follow: bool,
+    // What is sent; all the rest is passed over, and not kept for it.
+    #[command(flatten)]
+    pub(crate) filter: Filter,
     /// Value of service.name; the name of the program that logged unless given
     #[arg(long, value_name = "NAME", env = "OTEL_SERVICE_NAME")]
     pub(crate) service_name: Option<String>,

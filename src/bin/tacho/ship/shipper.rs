@@ -8,6 +8,7 @@ use super::status::{self, BEAT_INTERVAL, Status, now_unix_ns};
 use super::talk;
 use super::transport::{Origin, Transport};
 use crate::args::Ship;
+use crate::select::Select;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,6 +50,9 @@ pub(super) struct Shipper<'a> {
     backoff: Backoff,
     refused: Refused,
     origin: Origin,
+    select: Select,
+    /// Records were passed over since the cursor was saved.
+    passed_over: bool,
     /// Missing segments of this run that are in the status already.
     missing: u64,
     /// When the status was last written because nothing was to be sent.
@@ -92,6 +96,8 @@ impl<'a> Shipper<'a> {
                 host: host.trim().to_owned(),
                 more: ship.resource.clone(),
             },
+            select: Select::new(&ship.filter)?,
+            passed_over: false,
             missing: 0,
             beat_at: None,
         })
@@ -109,6 +115,7 @@ impl<'a> Shipper<'a> {
             let (batch, last_unix_ns) = self.gather(&mut follower, stop)?;
             self.look_for_holes(&follower);
             if batch.is_empty() {
+                self.pass(&mut follower)?;
                 if !self.ship.follow || stop.load(Ordering::Relaxed) {
                     break;
                 }
@@ -135,6 +142,13 @@ impl<'a> Shipper<'a> {
         loop {
             while follower.advance() {
                 let Some(record) = follower.current() else { continue };
+                if !self.select.wants(&record) {
+                    self.passed_over = true;
+                    if stop.load(Ordering::Relaxed) {
+                        return Ok((batch, last_unix_ns));
+                    }
+                    continue;
+                }
                 let bytes = self.transport.encode(&record);
                 batch.push(record.process, record.target, record.level, uid(&record), bytes);
                 last_unix_ns = record.unix_ns;
@@ -150,7 +164,7 @@ impl<'a> Shipper<'a> {
                 return Ok((batch, last_unix_ns));
             }
             if batch.is_empty() {
-                self.beat()?;
+                self.beat(follower)?;
             }
             std::thread::sleep(POLL_INTERVAL);
             follower.poll()?;
@@ -158,13 +172,22 @@ impl<'a> Shipper<'a> {
     }
 
     /// Says every now and then that nothing is to be sent.
-    fn beat(&mut self) -> io::Result<()> {
+    fn beat(&mut self, follower: &mut Follower) -> io::Result<()> {
         if self.beat_at.is_some_and(|at| at.elapsed() < BEAT_INTERVAL) {
             return Ok(());
         }
+        self.pass(follower)?;
         self.beat_at = Some(Instant::now());
         self.status.caught_up_unix_ns = now_unix_ns();
         status::save(&mut self.status, self.dir, self.name)
+    }
+
+    /// Saves how far it is where that is further because of records that are not to be sent. Nothing is under way then.
+    fn pass(&mut self, follower: &mut Follower) -> io::Result<()> {
+        if std::mem::take(&mut self.passed_over) {
+            self.lock.save(&follower.cursor())?;
+        }
+        Ok(())
     }
 
     /// Has the receiver take all of it, or refuse it for ever; `false` when asked to stop before.
@@ -254,6 +277,7 @@ impl<'a> Shipper<'a> {
     fn acknowledged(&mut self, batch: &Batch, cursor: &Cursor, last_unix_ns: i64) -> io::Result<()> {
         debug_assert!(!batch.is_empty(), "an empty batch is not sent");
         self.lock.save(cursor)?;
+        self.passed_over = false;
         self.status.shipped_until_unix_ns = last_unix_ns;
         self.status.acknowledged_unix_ns = now_unix_ns();
         status::save(&mut self.status, self.dir, self.name)
