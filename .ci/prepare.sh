@@ -4,7 +4,7 @@ set -euo pipefail
 
 missing=()
 declare -A package=([cc]=gcc [mkfs.ext4]=e2fsprogs [rsyslogd]=rsyslog [promtool]=prometheus [systemd-analyze]=systemd)
-for tool in strace gzip cc mkfs.ext4 lnav rsyslogd promtool tmux valgrind systemd-analyze; do
+for tool in strace gzip cc mkfs.ext4 lnav rsyslogd promtool tmux valgrind systemd-analyze nats-server openssl; do
     command -v "$tool" >/dev/null || missing+=("${package[$tool]:-$tool}")
 done
 if [ ${#missing[@]} -gt 0 ]; then

@@ -9,7 +9,7 @@ export PROPTEST_RNG_SEED="${PROPTEST_RNG_SEED:-1}"
 cargo test --locked --workspace --no-fail-fast
 
 # What features add, in one build.
-cargo test --locked --no-fail-fast --features rust_decimal,log,tracing,ship,zstd \
+cargo test --locked --no-fail-fast --features rust_decimal,log,tracing,nats,zstd \
     --test trading --test facades --test ship --test zstd
 # The documents of the facades, and the guide to migrating, are examples that compile.
 cargo test --locked --features log,tracing --doc

@@ -22,6 +22,7 @@
 //! | `memory` | warning | live memory is smaller than was configured |
 //! | `unlocked` | ok, a hint | live memory can be swapped out |
 //! | `services` | warning, critical | a supervised service was restarted since the last look, or is about to be; one has failed for good |
+//! | `ship_…` | | of who reads the journals with a cursor of its own: [`shippers`](super::shippers) |
 //! | `sampling` | warning | sampling left out more than nine of ten calls since the last look, and at least 1,000 |
 
 use super::vitals::{Life, ServiceState, Vitals};
@@ -113,12 +114,18 @@ const HOUR_S: u64 = 3_600;
 /// What is found of a process now, `previous` being how it was at the last look, if there was one.
 pub fn check(previous: Option<&Checked>, now: Vitals, limits: &Limits) -> Checked {
     let mut findings = found(previous.map(|previous| &previous.vitals), &now, limits);
-    let at = now.taken_unix_ns;
-    for finding in &mut findings {
+    let known = previous.map_or(&[][..], |previous| &previous.findings);
+    let state = settle(known, &mut findings, now.taken_unix_ns, limits.hold);
+    Checked { state, findings, vitals: now }
+}
+
+/// Puts what was found `at` a time beside what stood before, the worst first; returns the worst state.
+pub(super) fn settle(before: &[Finding], findings: &mut Vec<Finding>, at: i64, hold: Duration) -> State {
+    for finding in findings.iter_mut() {
         (finding.since_unix_ns, finding.last_unix_ns) = (at, at);
     }
-    let hold_ns = i64::try_from(limits.hold.as_nanos()).unwrap_or(i64::MAX);
-    for before in previous.iter().flat_map(|previous| &previous.findings) {
+    let hold_ns = i64::try_from(hold.as_nanos()).unwrap_or(i64::MAX);
+    for before in before {
         match findings.iter_mut().find(|finding| finding.id == before.id) {
             Some(again) => {
                 again.since_unix_ns = before.since_unix_ns;
@@ -129,8 +136,7 @@ pub fn check(previous: Option<&Checked>, now: Vitals, limits: &Limits) -> Checke
         }
     }
     findings.sort_by(|a, b| b.state.cmp(&a.state).then_with(|| a.id.cmp(&b.id)));
-    let state = findings.iter().map(|finding| finding.state).max().unwrap_or_default();
-    Checked { state, findings, vitals: now }
+    findings.iter().map(|finding| finding.state).max().unwrap_or_default()
 }
 
 fn found(before: Option<&Vitals>, now: &Vitals, limits: &Limits) -> Vec<Finding> {
@@ -204,7 +210,7 @@ impl Findings {
 }
 
 /// Warning or critical, by what is reached.
-fn graded(warning: bool, critical: bool) -> Option<State> {
+pub(super) fn graded(warning: bool, critical: bool) -> Option<State> {
     if critical { Some(State::Critical) } else { warning.then_some(State::Warning) }
 }
 

@@ -1,6 +1,7 @@
 //! A finding that begins, gets worse or ends: what the log, the callback and the command are told, once.
 
 use super::check::{Checked, Finding, State};
+use super::shippers::CheckedShipper;
 use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
@@ -16,9 +17,9 @@ pub struct HealthEvent {
     pub schema: u32,
     /// The log directory.
     pub dir: String,
-    /// Name of the process's journal.
+    /// Name of the process's journal; `ship:NAME` for a shipper.
     pub process: String,
-    /// Its number, in its own namespace.
+    /// Its number, in its own namespace; 0 where it is not known.
     pub pid: u32,
     /// When, nanoseconds since the Unix epoch.
     pub unix_ns: i64,
@@ -46,28 +47,46 @@ impl fmt::Display for HealthEvent {
 
 /// What is to be told of the change from `before` to `now`. Hints are not told.
 pub(crate) fn events(dir: &str, before: Option<&Checked>, now: &Checked) -> Vec<HealthEvent> {
-    let find = |all: Option<&Checked>, id: &str| -> State {
-        let finding = all.and_then(|all| all.findings.iter().find(|finding| finding.id == id));
-        finding.map_or(State::Ok, |finding| finding.state)
+    let known = before.map_or(&[][..], |before| &before.findings);
+    let of = (now.vitals.process.clone(), now.vitals.pid);
+    changes(dir, of, now.vitals.taken_unix_ns, known, &now.findings)
+}
+
+/// The same of a shipper.
+pub(crate) fn shipper_events(dir: &str, before: Option<&CheckedShipper>, now: &CheckedShipper) -> Vec<HealthEvent> {
+    let known = before.map_or(&[][..], |before| &before.findings);
+    let of = (now.vitals.label(), now.vitals.status.pid);
+    changes(dir, of, now.vitals.taken_unix_ns, known, &now.findings)
+}
+
+fn changes(
+    dir: &str,
+    (process, pid): (String, u32),
+    unix_ns: i64,
+    before: &[Finding],
+    now: &[Finding],
+) -> Vec<HealthEvent> {
+    let find = |all: &[Finding], id: &str| -> State {
+        all.iter().find(|finding| finding.id == id).map_or(State::Ok, |finding| finding.state)
     };
     let event = |finding: &Finding, state: State, was: State| HealthEvent {
         schema: SCHEMA,
         dir: dir.to_owned(),
-        process: now.vitals.process.clone(),
-        pid: now.vitals.pid,
-        unix_ns: now.vitals.taken_unix_ns,
+        process: process.clone(),
+        pid,
+        unix_ns,
         id: finding.id.to_string(),
         state,
         was,
         reason: finding.reason.clone(),
         advice: finding.advice.to_string(),
     };
-    let begun = now.findings.iter().filter_map(|finding| {
+    let begun = now.iter().filter_map(|finding| {
         let was = find(before, &finding.id);
         (finding.state > was).then(|| event(finding, finding.state, was))
     });
-    let over = before.iter().flat_map(|before| &before.findings).filter_map(|finding| {
-        let is_over = find(Some(now), &finding.id) == State::Ok;
+    let over = before.iter().filter_map(|finding| {
+        let is_over = find(now, &finding.id) == State::Ok;
         (is_over && finding.state > State::Ok).then(|| event(finding, State::Ok, finding.state))
     });
     begun.chain(over).collect()

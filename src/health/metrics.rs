@@ -4,6 +4,7 @@
 
 use super::check::State;
 use super::report::Report;
+use super::shippers::Vitals as Shipper;
 use super::vitals::{Life, Ring, ServiceState, Vitals};
 use crate::format::escape::push_text;
 use crate::supervisor::Phase;
@@ -81,7 +82,14 @@ pub fn text(report: &Report) -> String {
                 metric.sample("", &labels, number(finding.state));
             }
         }
+        for checked in &report.shippers {
+            let label = checked.vitals.label();
+            for finding in &checked.findings {
+                metric.sample("", &[("process", &label), ("finding", &*finding.id)], number(finding.state));
+            }
+        }
     });
+    shippers(out, &report.shippers.iter().map(|checked| &checked.vitals).collect::<Vec<_>>());
     counters(out, &all().collect::<Vec<_>>());
     gauges(out, &all().collect::<Vec<_>>());
     metric(
@@ -94,6 +102,38 @@ pub fn text(report: &Report) -> String {
         },
     );
     std::mem::take(out)
+}
+
+/// Who reads the journals with a cursor of its own. Counters are since its cursor was made.
+fn shippers(out: &mut String, all: &[&Shipper]) {
+    type Value = fn(&Shipper) -> f64;
+    let gauges: [(&'static str, &'static str, Value); 4] = [
+        ("ship_lag_seconds", "How long records wait that were not shipped, at the longest.", |v| seconds(v.lag_ns)),
+        ("ship_waiting_bytes", "Bytes of archived segments that were not shipped.", |v| v.waiting.bytes as f64),
+        ("ship_trouble", "Whether the receiver does not take what is sent.", |v| {
+            f64::from(u8::from(v.status.trouble.is_some()))
+        }),
+        ("ship_written_timestamp_seconds", "When the shipper said last how it is.", |v| {
+            v.status.written_unix_ns as f64 / 1e9
+        }),
+    ];
+    for (name, help, value) in gauges {
+        metric(out, name, "gauge", help, |metric| {
+            all.iter().for_each(|vitals| metric.sample("", &[("shipper", &vitals.name)], value(vitals)));
+        });
+    }
+    let counters: [Whole<Shipper>; 5] = [
+        ("ship_records_total", "Records acknowledged.", |v| v.status.shipped),
+        ("ship_rejected_records_total", "Records that the receiver took and did not want.", |v| v.status.rejected),
+        ("ship_refused_records_total", "Records that the receiver refused for ever.", |v| v.status.refused),
+        ("ship_retries_total", "Requests made again.", |v| v.status.retries),
+        ("ship_lost_segments_total", "Segments that went before they were shipped.", Shipper::lost_segments),
+    ];
+    for (name, help, value) in counters {
+        metric(out, name, "counter", help, |metric| {
+            all.iter().for_each(|vitals| metric.sample("", &[("shipper", &vitals.name)], value(vitals)));
+        });
+    }
 }
 
 fn counters(out: &mut String, all: &[&Vitals]) {

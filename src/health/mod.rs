@@ -4,6 +4,7 @@
 //! * [`vitals`]: what shared memory tells anybody of a process, alive or dead.
 //! * [`look`]: the vitals of all processes of a log directory; what `tacho health` shows.
 //! * [`check`]: vitals to findings: ok, warning, critical, with reasons and advice. Pure.
+//! * [`shippers`]: the same of who reads the journals with a cursor of its own, such as `tacho ship`.
 //! * [`report`]: vitals and findings as JSON, `health.json`.
 //! * [`metrics`]: the same for Prometheus, `metrics.prom`.
 //! * [`event`]: a finding that begins or ends, as the callback and the command get it.
@@ -17,6 +18,7 @@ pub mod histogram;
 pub mod look;
 pub mod metrics;
 pub mod report;
+pub mod shippers;
 pub mod vitals;
 
 use crate::clock::ticks;

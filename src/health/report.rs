@@ -1,6 +1,7 @@
 //! Vitals and findings of a directory as one JSON object: `health.json`, `tacho health --json`.
 
 use super::check::{Checked, State};
+use super::shippers::CheckedShipper;
 use crate::format::escape::harmless_json;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ pub const FILE: &str = "health.json";
 /// No report is longer; what claims to be one is not read.
 pub const BYTES_MAX: usize = 16 << 20;
 
-/// The processes of a log directory, checked.
+/// The processes and shippers of a log directory, checked.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     /// [`SCHEMA`].
@@ -28,6 +29,9 @@ pub struct Report {
     pub unreadable: Vec<String>,
     /// The processes, in the order of their start.
     pub processes: Vec<Checked>,
+    /// Who reads the journals with a cursor of its own, by name.
+    #[serde(default)]
+    pub shippers: Vec<CheckedShipper>,
 }
 
 impl Report {
@@ -42,7 +46,17 @@ impl Report {
             state: processes.iter().map(|checked| checked.state).max().unwrap_or_default(),
             unreadable,
             processes,
+            shippers: Vec::new(),
         }
+    }
+
+    /// The same with these shippers.
+    #[must_use]
+    pub fn with_shippers(mut self, shippers: Vec<CheckedShipper>) -> Self {
+        let states = shippers.iter().map(|checked| checked.state);
+        self.state = states.chain([self.state]).max().unwrap_or_default();
+        self.shippers = shippers;
+        self
     }
 
     /// As JSON, with an end of line.
@@ -71,6 +85,11 @@ impl Report {
     /// What was found of the process of this name.
     pub fn process(&self, name: &str) -> Option<&Checked> {
         self.processes.iter().find(|checked| checked.vitals.process == name)
+    }
+
+    /// What was found of the shipper of this name.
+    pub fn shipper(&self, name: &str) -> Option<&CheckedShipper> {
+        self.shippers.iter().find(|checked| checked.vitals.name == name)
     }
 }
 

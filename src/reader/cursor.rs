@@ -135,6 +135,21 @@ impl Lock {
     }
 }
 
+/// The cursors in the log directory `dir`, by name.
+///
+/// # Errors
+/// When its folder of journals cannot be listed.
+pub fn names(dir: &Path) -> io::Result<Vec<String>> {
+    let path = dir.join(JOURNAL_DIR);
+    let list = || -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        RealDisk::open(&path)?.list(&mut |name| names.extend(reader_of(name).map(str::to_owned)))?;
+        names.sort_unstable();
+        Ok(names)
+    };
+    list().map_err(|error| file::context(&error, "list", &path))
+}
+
 /// Deletes a cursor: what it spared is retained as anything else. Gives whether there was one.
 ///
 /// # Errors
@@ -156,7 +171,7 @@ fn folder(dir: &Path, name: &str) -> io::Result<RealDisk> {
     RealDisk::open(&path).map_err(|error| file::context(&error, "open", &path))
 }
 
-fn file_name(name: &str) -> String {
+pub(crate) fn file_name(name: &str) -> String {
     format!("{name}{SUFFIX}")
 }
 
@@ -205,6 +220,7 @@ mod tests {
         let cursor = Cursor { marks: BTreeMap::from([("bot-1".to_owned(), mark([1, 2, 3, 4, 5, 6, 15]))]) };
         assert_eq!(lock.load().unwrap(), Cursor::default());
         lock.save(&cursor).unwrap();
+        assert_eq!(names(dir.path()).unwrap(), ["otlp"]);
         assert_eq!(lock.load().unwrap(), cursor);
         drop(lock);
         assert!(forget(dir.path(), "otlp").unwrap() && !forget(dir.path(), "otlp").unwrap());

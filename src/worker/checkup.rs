@@ -6,26 +6,31 @@
 //! for it tells one thing, which they cannot tell themselves: that writer and worker stand still together.
 
 use super::alert::Alerts;
+use super::keep::SPARED;
 use super::{Worker, statement::Statements};
 use crate::clock::instant::Instant;
 use crate::config::Config;
 use crate::disk::{Disk, replace_unsynced};
 use crate::health::check::{Checked, Limits, State, check};
-use crate::health::event::{Callback, HealthEvent, events};
+use crate::health::event::{Callback, HealthEvent, events, shipper_events};
 use crate::health::report::{self, Report};
+use crate::health::shippers::CheckedShipper;
 use crate::health::vitals::{Life, Now, Vitals};
-use crate::health::{look, metrics};
+use crate::health::{look, metrics, shippers};
 use crate::level::Level;
 use crate::recovery::Recovered;
 use crate::shm::health_page::HealthWords;
 use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How often vitals are taken.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often shippers are looked at, which lists all segments.
+const SHIPPERS_INTERVAL: Duration = Duration::from_secs(5);
 /// The longest that a finding is held after it was last so.
 const HOLD_MAX: Duration = Duration::from_secs(30);
 /// The least time over which the rate is measured at which the disk fills.
@@ -43,6 +48,10 @@ pub(super) struct Checkup {
     looked_at: Instant,
     told_at: Option<Instant>,
     known: BTreeMap<String, Checked>,
+    shippers: BTreeMap<String, CheckedShipper>,
+    shippers_looked_at: Option<Instant>,
+    /// The most bytes of archives that retention spares for shippers.
+    spared_bytes: u64,
     /// Processes that were recovered and had not closed their logger, until that was told, and told to be over.
     crashes: Vec<Vitals>,
     /// When the free space was last noted, and how much it was.
@@ -63,6 +72,9 @@ impl Checkup {
             looked_at: Instant::now(),
             told_at: None,
             known: BTreeMap::new(),
+            shippers: BTreeMap::new(),
+            shippers_looked_at: None,
+            spared_bytes: config.archive_bytes_max.saturating_mul(SPARED),
             crashes: Vec::new(),
             space: None,
             full_in_s: None,
@@ -84,6 +96,27 @@ impl Checkup {
         let checked = check(before, vitals, &self.limits);
         let told = events(dir, before, &checked);
         self.known.insert(checked.vitals.process.clone(), checked);
+        told
+    }
+
+    /// Looks at the shippers of the directory, if it is time to; returns what is to be told.
+    fn look_at_shippers(&mut self, path: &Path, dir: &str, now: Now, unreadable: &mut Vec<String>) -> Vec<HealthEvent> {
+        let interval = self.interval.map_or(SHIPPERS_INTERVAL, |interval| interval.min(SHIPPERS_INTERVAL));
+        if self.shippers_looked_at.is_some_and(|at| at.elapsed() < interval) {
+            return Vec::new();
+        }
+        self.shippers_looked_at = Some(Instant::now());
+        // A directory that cannot be listed is told of by those who have to.
+        let found = shippers::look(path, now.unix_ns, unreadable).unwrap_or_default();
+        let mut told = Vec::new();
+        let before = std::mem::take(&mut self.shippers);
+        for mut vitals in found {
+            vitals.spared_bytes = Some(self.spared_bytes);
+            let before = before.get(&vitals.name);
+            let checked = shippers::check(before, vitals, &self.limits);
+            told.extend(shipper_events(dir, before, &checked));
+            self.shippers.insert(checked.vitals.name.clone(), checked);
+        }
         told
     }
 
@@ -184,6 +217,7 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
                 }
                 names.push(name);
             }
+            told.extend(self.checkup.look_at_shippers(&self.dir, &dir, now, &mut unreadable));
         }
         self.checkup.known.retain(|name, _| names.contains(name));
         let changed = !told.is_empty();
@@ -198,7 +232,8 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
             self.checkup.told_at = Some(Instant::now());
             if self.views.is_elected() {
                 let processes = self.checkup.known.values().cloned().collect();
-                let report = Report::new(&dir, now.unix_ns, processes, unreadable);
+                let shippers = self.checkup.shippers.values().cloned().collect();
+                let report = Report::new(&dir, now.unix_ns, processes, unreadable).with_shippers(shippers);
                 // A disk that takes nothing is told of by those who have to write; the files are written again.
                 let _ = self.write_health(&report);
             }

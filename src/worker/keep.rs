@@ -30,7 +30,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Segments that are still to be rendered are spared until the archive has so many times its limit.
-const SPARED: u64 = 2;
+pub(super) const SPARED: u64 = 2;
 /// How often the archive is measured.
 const RETAIN_INTERVAL: Duration = Duration::from_secs(5);
 /// The newest segment of a dead process that was not changed for so long is not spared, rendered or not: 60 s.

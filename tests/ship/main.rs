@@ -1,10 +1,21 @@
 //! `tacho ship` against a receiver that fails in every way that a receiver can.
 #![cfg(feature = "ship")]
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr
+)]
 
+mod health;
+#[cfg(feature = "nats")]
+mod nats;
 mod otlp;
 mod receiver;
 mod rotel;
+mod tls;
 
 use otlp::Is;
 use receiver::{Post, Receiver, Reply, ok};
@@ -18,7 +29,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 fn tacho(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tacho"));
-    command.env_remove("OTEL_EXPORTER_OTLP_ENDPOINT").arg("ship").arg("-D").arg(dir).args(args);
+    for name in ["OTEL_EXPORTER_OTLP_ENDPOINT", "NATS_USER", "NATS_TOKEN", "NATS_CREDS", "NATS_NKEY"] {
+        command.env_remove(name);
+    }
+    command.arg("ship").arg("-D").arg(dir).args(args);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -151,6 +165,43 @@ fn whatever_the_receiver_does_each_record_arrives_and_a_second_run_sends_nothing
 }
 
 #[test]
+fn what_is_not_wanted_is_passed_over_and_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = config(dir.path()).overflow(tachograph::Overflow::Block).block_max(Duration::from_secs(60));
+    let guard = start_isolated(settings).unwrap();
+    let log = |from: i64| {
+        for number in from..from + 2000 {
+            if number % 500 == 7 {
+                warn!(logger: &guard, target: "load", number = number; "record {}", number);
+            } else {
+                info!(logger: &guard, target: "load", number = number; "record {}", number);
+            }
+        }
+        info!(logger: &guard, target: "other", "nothing");
+    };
+    log(0);
+    guard.flush(PATIENCE).unwrap();
+    let receiver = Receiver::start(|_, _| ok());
+    let args = [receiver.url.as_str(), "-p", "warn", "-u", "load"];
+    assert!(ship(dir.path(), &args).status.success());
+    assert_eq!(numbers(&receiver), [7, 507, 1007, 1507]);
+    // Who then wants all gets what came since: the rest was passed over for good.
+    assert!(ship(dir.path(), &[&receiver.url]).status.success());
+    assert_eq!(numbers(&receiver).len(), 4);
+    // Also where nothing at all is wanted of what there is, by one that follows.
+    let _running = Running(tacho(dir.path(), &["-f", args[0], "-p", "critical"]).spawn().unwrap());
+    let waiting = || {
+        let status = tacho(dir.path(), &["--status", "--json"]).output().unwrap();
+        let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+        status["shippers"][0]["waiting"]["segments"].as_u64().unwrap()
+    };
+    log(2000);
+    wait_until("that all but the growing segment was passed over", || waiting() <= 1);
+    assert_eq!(numbers(&receiver).len(), 4);
+    guard.close(PATIENCE).unwrap();
+}
+
+#[test]
 fn too_large_requests_are_cut_and_refused_records_are_kept() {
     let dir = logged(1000);
     let is_bad = |post: &Post| post.records().any(|(_, record)| record.text() == "record 500");
@@ -198,6 +249,10 @@ fn a_wrong_key_ends_it_costs_no_record_and_is_not_shown() {
     let output = ship(dir.path(), &[&receiver.url, "--headers-file", headers.to_str().unwrap()]);
     assert!(output.status.success(), "{}", said(&output));
     assert_eq!(numbers(&receiver), (0..100).collect::<Vec<_>>());
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Ends a child at the end of a test, however that ends.

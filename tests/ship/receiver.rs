@@ -41,7 +41,12 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// `reply` judges each request by its number, from 0.
     pub(crate) fn start(reply: impl Fn(usize, &Post) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at(0, reply)
+    }
+
+    /// The same on this port; on any with 0.
+    pub(crate) fn start_at(port: u16, reply: impl Fn(usize, &Post) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (posts, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let (reply, count) = (Arc::new(reply), Arc::new(Mutex::new(0)));

@@ -3,11 +3,11 @@
 //! `pip install rotel`, and `TACHO_ROTEL` names its `rotel-agent`, if it is not on the PATH or in the place where `.ci/prepare.sh`
 //! puts it. `TACHO_SHIP_RECORDS=1000000 cargo test --release --features ship --test ship rotel -- --nocapture` is the long version.
 
-use crate::{PATIENCE, Running, config, said, ship, tacho, wait_until};
+use crate::{PATIENCE, Running, config, free_port, said, ship, tacho, wait_until};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -38,10 +38,6 @@ fn start(agent: &Path, port: u16, output: &Path) -> Running {
     let running = Running(command.stdin(Stdio::null()).stdout(output()).stderr(Stdio::null()).spawn().unwrap());
     wait_until("rotel listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
     running
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// How often each number came, as the agent prints it.

@@ -8,10 +8,11 @@ use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tachograph::health::check::{Checked, Limits, State, check};
+use tachograph::health::check::{Checked, Finding, Limits, State, check};
 use tachograph::health::look::look;
 use tachograph::health::metrics;
 use tachograph::health::report::{self, Report};
+use tachograph::health::shippers::{self, CheckedShipper};
 use tachograph::health::vitals::{Life, Vitals};
 
 /// Nothing was found, or nothing could be read.
@@ -70,7 +71,13 @@ pub(crate) fn now(dir: &Path, before: Option<&Report>) -> io::Result<Report> {
         check(before, vitals, &Limits::default())
     };
     let processes = found.processes.into_iter().map(judge).collect();
-    Ok(Report::new(&dir.display().to_string(), unix_ns(), processes, found.unreadable))
+    let mut unreadable = found.unreadable;
+    let judge = |vitals: shippers::Vitals| {
+        let before = before.and_then(|before| before.shipper(&vitals.name));
+        shippers::check(before, vitals, &Limits::default())
+    };
+    let shippers = shippers::look(dir, unix_ns(), &mut unreadable)?.into_iter().map(judge).collect();
+    Ok(Report::new(&dir.display().to_string(), unix_ns(), processes, unreadable).with_shippers(shippers))
 }
 
 /// What the programs stored last; `None` where they stored nothing.
@@ -134,7 +141,41 @@ fn text(report: &Report, past: bool) -> String {
         // Writing to a string does not fail.
         let _ = process(&mut out, checked, past);
     }
+    for checked in &report.shippers {
+        let _ = shipper(&mut out, checked);
+    }
     out
+}
+
+fn shipper(out: &mut String, checked: &CheckedShipper) -> std::fmt::Result {
+    let (vitals, status) = (&checked.vitals, &checked.vitals.status);
+    let receiver = if status.receiver.is_empty() { "nobody yet" } else { &status.receiver };
+    writeln!(out, "{} to {receiver}: {}", vitals.label(), checked.state.as_str())?;
+    findings(out, &checked.findings)?;
+    let (bytes, segments) = (human::bytes(vitals.waiting.bytes), vitals.waiting.segments);
+    write!(out, "  waiting   {bytes} in {segments} segments, {} behind", human::span(vitals.lag_ns))?;
+    match vitals.spared_bytes {
+        Some(spared) => writeln!(out, ", of {} that are kept for it", human::bytes(spared))?,
+        None => writeln!(out)?,
+    }
+    writeln!(
+        out,
+        "  shipped   {} records, {} rejected, {} refused, {} requests made again, {} segments lost",
+        status.shipped,
+        status.rejected,
+        status.refused,
+        status.retries,
+        vitals.lost_segments()
+    )
+}
+
+fn findings(out: &mut String, findings: &[Finding]) -> std::fmt::Result {
+    for finding in findings {
+        let state = if finding.state == State::Ok { "hint" } else { finding.state.as_str() };
+        writeln!(out, "  {state:<9} {}: {}", finding.id, finding.reason)?;
+        writeln!(out, "            {}", finding.advice)?;
+    }
+    Ok(())
 }
 
 fn process(out: &mut String, checked: &Checked, past: bool) -> std::fmt::Result {
@@ -146,11 +187,7 @@ fn process(out: &mut String, checked: &Checked, past: bool) -> std::fmt::Result 
         Life::Closed => "closed; a collector takes what it left",
     };
     writeln!(out, "{}: {}, {life}", vitals.process, checked.state.as_str())?;
-    for finding in &checked.findings {
-        let state = if finding.state == State::Ok { "hint" } else { finding.state.as_str() };
-        writeln!(out, "  {state:<9} {}: {}", finding.id, finding.reason)?;
-        writeln!(out, "            {}", finding.advice)?;
-    }
+    findings(out, &checked.findings)?;
     let sampled: u64 = vitals.sampled_out.iter().sum();
     let (written, dropped, late) = (vitals.written, vitals.dropped.total(), vitals.late);
     writeln!(out, "  records   {written} written, {dropped} dropped, {sampled} sampled out, {late} late")?;

@@ -315,7 +315,7 @@ impl Journal {
 
     /// Passes over the block that begins at [`want`](Self::want), of which the index alone was read.
     pub(super) fn pass(&mut self, block: &Index) {
-        self.release();
+        self.pending.release();
         let Outline { ticks, watermark, anchor, .. } = block.outline;
         if anchor.rate != 0 {
             self.anchor = Anchor { ticks: anchor.ticks, unix_ns: anchor.unix_ns, rate: anchor.rate };

@@ -251,10 +251,10 @@ Examples:
 
 Exit status: 0 when it was done, or asked for; 1 when no program logs there, 2 when it was refused or not answered.")]
     Rotate(Rotate),
-    /// Send the journal to a receiver that speaks OTLP over HTTP: the OpenTelemetry Collector, and what takes it
+    /// Send the journal to a receiver that speaks OTLP over HTTP, as the OpenTelemetry Collector does, or to NATS JetStream
     ///
     /// Every record is sent at least once. How far it is stands in a cursor in the log directory, saved when the receiver has
-    /// acknowledged; what is sent again after a kill has the same log.record.uid. Retention spares what was not shipped yet,
+    /// acknowledged; what is sent again after a kill has the same log.record.uid, or Nats-Msg-Id. Retention spares what was not shipped yet,
     /// within the limits of the archive. Runs beside the programs that log, which know nothing of it. What the receiver says
     /// is wrong with a record puts that into a file of refused records; a wrong key or path ends the command.
     #[cfg(feature = "ship")]
@@ -263,12 +263,13 @@ Examples:
   tacho ship http://127.0.0.1:4318                        all that is there, then end
   tacho -D /var/log/bot ship -f https://otlp.example --headers-file /etc/tachograph/otlp-headers
   OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 tacho ship -f --resource deployment.environment=prod
+  tacho ship -f nats://127.0.0.1:4222 --auth-file /etc/tachograph/nats
   tacho ship --status                                     how far it is
   tacho ship --forget                                     keep nothing for it any more
 
 Exit status: 0 when all was acknowledged or it was asked to stop, 1 with --status when nothing was ever shipped, 2 when \
 something went wrong.")]
-    Ship(Ship),
+    Ship(Box<Ship>),
     /// Start a program and log what it prints, a record for each line
     ///
     /// What is on its standard output has the target COMPONENT::stdout, on its standard error COMPONENT::stderr; both are

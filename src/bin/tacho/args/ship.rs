@@ -1,6 +1,6 @@
 //! What `tacho ship` is told.
 
-use super::span;
+use super::{Filter, span};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,17 +12,21 @@ pub(crate) struct Ship {
     /// Log directory; may be repeated
     #[arg(id = "dir", short = 'D', long = "dir", value_name = "DIR", env = "TACHO_DIR", default_value = "logs")]
     pub(crate) dirs: Vec<PathBuf>,
-    /// Where to: http(s)://HOST:PORT, to which /v1/logs is added, or with a path of its own
+    /// Where to: http(s)://HOST:PORT, to which /v1/logs is added, or with a path of its own; or servers of NATS,
+    /// nats://HOST:PORT or tls://HOST:PORT, with commas between them
     ///
     /// Without it OTEL_EXPORTER_OTLP_LOGS_ENDPOINT, as it is, or OTEL_EXPORTER_OTLP_ENDPOINT with /v1/logs.
     #[arg(value_name = "URL")]
     pub(crate) url: Option<String>,
-    /// Name of the cursor: one for each receiver
-    #[arg(long, value_name = "NAME", default_value = "otlp")]
-    pub(crate) name: String,
+    /// Name of the cursor, one for each receiver: `otlp` or `nats` unless given
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
     /// Go on with what comes, until SIGINT or SIGTERM
     #[arg(short, long)]
     pub(crate) follow: bool,
+    // What is sent; all the rest is passed over, and not kept for it.
+    #[command(flatten)]
+    pub(crate) filter: Filter,
     /// Value of service.name; the name of the program that logged unless given
     #[arg(long, value_name = "NAME", env = "OTEL_SERVICE_NAME")]
     pub(crate) service_name: Option<String>,
@@ -33,7 +37,25 @@ pub(crate) struct Ship {
     /// OTEL_EXPORTER_OTLP_HEADERS
     #[arg(long, value_name = "FILE")]
     pub(crate) headers_file: Option<PathBuf>,
-    /// Records in a request at most
+    /// What subjects of NATS begin with: PREFIX.SERVICE.LEVEL.TARGET
+    #[cfg(feature = "nats")]
+    #[arg(long, value_name = "PREFIX", default_value = "tachograph")]
+    pub(crate) subject: String,
+    /// A file with what NATS is to be shown: lines `user: …` and `password: …`, a line `token: …`, a .creds file, or
+    /// the seed of an nkey; without it NATS_CREDS and NATS_NKEY, which name files, or NATS_USER and NATS_PASSWORD, or NATS_TOKEN
+    #[cfg(feature = "nats")]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) auth_file: Option<PathBuf>,
+    /// The authority that certifies the receiver, in PEM, where it is none of those that everybody believes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// Our own certificate, in PEM, where the receiver asks for one
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The key of it
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Records in a request, or unacknowledged, at most
     #[arg(long, value_name = "N", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) batch_records: u32,
     /// Bytes of a request at most, before compression

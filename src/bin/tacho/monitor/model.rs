@@ -6,7 +6,7 @@
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use tachograph::health::check::{Checked, State};
+use tachograph::health::check::{Checked, Finding, State};
 use tachograph::health::histogram::quantile;
 use tachograph::health::report::Report;
 use tachograph::health::vitals::{Count, Life, Vitals};
@@ -223,7 +223,8 @@ impl Model {
         let report = &now.report;
         let pairs: Vec<Pair<'_>> =
             report.processes.iter().map(|checked| Pair::new(before.map(|before| &before.report), checked)).collect();
-        let mut findings: Vec<FindingRow> = report.processes.iter().flat_map(findings_of).collect();
+        let of_shippers = report.shippers.iter().flat_map(|checked| rows_of(checked.vitals.label(), &checked.findings));
+        let mut findings: Vec<FindingRow> = report.processes.iter().flat_map(findings_of).chain(of_shippers).collect();
         findings.sort_by_key(|row| (Reverse(row.state), Reverse(row.since_unix_ns)));
         let mut rings: Vec<RingRow> = report.processes.iter().flat_map(rings_of).collect();
         rings.sort_by_key(|ring| Reverse((ring.fill_bytes, ring.high_water_bytes)));
@@ -381,8 +382,12 @@ fn row(pair: &Pair<'_>) -> ProcessRow {
 }
 
 fn findings_of(checked: &Checked) -> impl Iterator<Item = FindingRow> {
-    checked.findings.iter().map(|finding| FindingRow {
-        process: checked.vitals.process.clone(),
+    rows_of(checked.vitals.process.clone(), &checked.findings)
+}
+
+fn rows_of(process: String, findings: &[Finding]) -> impl Iterator<Item = FindingRow> {
+    findings.iter().map(move |finding| FindingRow {
+        process: process.clone(),
         id: finding.id.to_string(),
         state: finding.state,
         reason: finding.reason.clone(),

@@ -22,6 +22,9 @@ const SHOWN_BYTES_MAX: usize = 200;
 pub(super) enum Answer {
     /// It is with the receiver, but for so many records that it does not want; why, in its words.
     Taken { rejected: u64, why: String },
+    /// Each record had an answer of its own: these, by their place in the batch, it will never take, because of what is in
+    /// them; all others are stored, so many of which had been before.
+    Stored { duplicates: u64, refused: Vec<usize>, why: String },
     /// To be tried again.
     Later { asked: Option<Duration>, why: String },
     /// Too large: to be tried in halves.

@@ -3,11 +3,12 @@
 use super::otlp::{KeyValue, Request, Resource, ResourceLogs, Scope, ScopeLogs};
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use tachograph::Level;
 
 /// Bytes that a record takes besides its own: its tag and length.
 const FRAMING_BYTES: usize = 6;
 
-/// Records, encoded, with what they belong to.
+/// Records, in the form in which they are sent, with what they belong to.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Batch {
     /// Processes and targets, each once.
@@ -16,19 +17,41 @@ pub(super) struct Batch {
     bytes: usize,
 }
 
+/// A record; process and target are named by the batch: [`Batch::name_of`].
 #[derive(Clone, Debug)]
-struct Entry {
-    process: usize,
-    target: usize,
-    record: Bytes,
-    uid: String,
+pub(super) struct Entry {
+    pub(super) process: usize,
+    pub(super) target: usize,
+    pub(super) level: Level,
+    pub(super) record: Bytes,
+    pub(super) uid: String,
 }
 
 impl Batch {
-    pub(super) fn push(&mut self, process: &str, target: &str, uid: String, record: Bytes) {
+    pub(super) fn push(&mut self, process: &str, target: &str, level: Level, uid: String, record: Bytes) {
         self.bytes += record.len() + FRAMING_BYTES;
         let (process, target) = (self.name(process), self.name(target));
-        self.records.push(Entry { process, target, record, uid });
+        self.records.push(Entry { process, target, level, record, uid });
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.records.iter()
+    }
+
+    /// The process or target of an entry.
+    pub(super) fn name_of(&self, index: usize) -> &str {
+        self.names.get(index).map(String::as_str).unwrap_or_default()
+    }
+
+    /// Those in these places.
+    pub(super) fn picked(&self, places: &[usize]) -> Self {
+        let records: Vec<_> = places.iter().filter_map(|place| self.records.get(*place).cloned()).collect();
+        self.with(records)
+    }
+
+    fn with(&self, records: Vec<Entry>) -> Self {
+        let bytes = records.iter().map(|entry| entry.record.len() + FRAMING_BYTES).sum();
+        Self { names: self.names.clone(), records, bytes }
     }
 
     fn name(&mut self, name: &str) -> usize {
@@ -59,7 +82,7 @@ impl Batch {
         for entry in &self.records {
             groups.entry(entry.process).or_default().entry(entry.target).or_default().push(entry.record.clone());
         }
-        let name = |index: &usize| self.names.get(*index).map(String::as_str).unwrap_or_default();
+        let name = |index: &usize| self.name_of(*index);
         let resource_logs = groups.iter().map(|(process, targets)| ResourceLogs {
             resource: Some(Resource { attributes: resource(name(process)) }),
             scope_logs: targets
@@ -80,10 +103,7 @@ impl Batch {
             return None;
         }
         let (first, second) = self.records.split_at(middle);
-        Some([first, second].map(|records| {
-            let bytes = records.iter().map(|entry| entry.record.len() + FRAMING_BYTES).sum();
-            Self { names: self.names.clone(), records: records.to_vec(), bytes }
-        }))
+        Some([first, second].map(|records| self.with(records.to_vec())))
     }
 
     /// What identifies the first record and the last, for messages.
@@ -101,7 +121,7 @@ mod tests {
         let mut batch = Batch::default();
         for number in 0..count {
             let (process, target) = (["a", "b"][usize::from(number % 2)], ["oms", "risk"][usize::from(number / 2 % 2)]);
-            batch.push(process, target, format!("{process}/1/{number}"), vec![number].into());
+            batch.push(process, target, Level::Info, format!("{process}/1/{number}"), vec![number].into());
         }
         batch
     }
@@ -122,5 +142,6 @@ mod tests {
         assert_eq!(halves.iter().map(Batch::len).sum::<usize>(), whole.len());
         assert_eq!((halves[0].span(), halves[1].span()), ("a/1/0 to b/1/1".into(), "a/1/2 to a/1/4".into()));
         assert!(batch(1).halves().is_none() && batch(0).is_empty());
+        assert_eq!(whole.picked(&[1, 4, 9]).span(), "b/1/1 to a/1/4");
     }
 }

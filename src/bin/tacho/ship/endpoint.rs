@@ -113,7 +113,7 @@ mod tests {
     fn ship(args: &[&str]) -> Ship {
         let all = [&["tacho", "ship"], args].concat();
         match Args::parse_from(all).command {
-            crate::args::Command::Ship(ship) => ship,
+            crate::args::Command::Ship(ship) => *ship,
             _ => panic!("it was ship"),
         }
     }

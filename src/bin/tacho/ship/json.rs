@@ -23,7 +23,7 @@ impl Export {
     /// Takes a record; appends a line to `out` when there are enough.
     pub(crate) fn push(&mut self, record: &RecordRef<'_>, out: &mut Vec<u8>) {
         let bytes = encoded(&self.convert.record(record));
-        self.batch.push(record.process, record.target, uid(record), bytes);
+        self.batch.push(record.process, record.target, record.level, uid(record), bytes);
         if self.batch.len() >= LINE_RECORDS {
             self.finish(out);
         }

@@ -1,5 +1,8 @@
-//! `tacho ship`: the journal, on its way to a receiver that speaks OTLP. Every record is sent at least once: the cursor is
-//! saved when its batch was acknowledged, so what a kill comes between is sent again, with the same `log.record.uid`.
+//! `tacho ship`: the journal, on its way to a receiver that speaks OTLP, or to NATS JetStream. Every record is sent at least
+//! once: the cursor is saved when its batch was acknowledged, so what a kill comes between is sent again, with the same
+//! identity.
+//!
+//! The core (`shipper.rs`) knows a receiver by its [`Transport`](transport::Transport) alone; `http.rs` and `nats/` are two.
 //!
 //! One batch is in memory at a time, and the next is read when it is through. A receiver that is slow or dead holds up the
 //! shipper alone: loggers know nothing of it, and retention spares what the cursor has not passed, within its limits.
@@ -10,22 +13,27 @@ mod convert;
 mod endpoint;
 mod http;
 mod json;
+#[cfg(feature = "nats")]
+mod nats;
 mod otlp;
+mod receiver;
 mod refused;
 mod shipper;
 mod status;
+mod transport;
 
-use crate::TROUBLE;
 use crate::args::{Args, Ship};
-use http::Http;
+use crate::{TROUBLE, human, invalid};
+use receiver::Receiver;
 use shipper::{End, Shipper};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use status::Status;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use tachograph::health::shippers::{self, Vitals};
 use tachograph::reader::cursor;
 
 pub(crate) use json::Export;
@@ -35,21 +43,22 @@ pub(crate) fn run(args: &Args, ship: &Ship) -> io::Result<ExitCode> {
         return forget(ship);
     }
     if ship.status {
-        return show(ship);
+        return show(ship, args.quiet);
     }
     let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let url = endpoint::url(ship, env)?;
-    let http = Http::new(url.clone(), endpoint::headers(ship, env)?, ship.timeout);
-    let receiver = endpoint::shown(&url);
+    let receiver = Receiver::find(ship, env)?;
+    let name = ship.name.as_deref().unwrap_or(receiver.default_name());
+    let shown = receiver.shown();
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
     let ended: Vec<End> = std::thread::scope(|scope| {
         let ship_one = |dir| {
-            let (http, stop, receiver) = (&http, &*stop, receiver.as_str());
+            let (receiver, stop, called) = (&receiver, &*stop, (name, shown.as_str()));
             move || {
-                let shipped = Shipper::new(dir, ship, http, receiver, args.quiet).and_then(|it| it.run(stop));
+                let ship = receiver.transport().and_then(|way| Shipper::new(dir, ship, args.quiet, called, way));
+                let shipped = ship.and_then(|it| it.run(stop));
                 shipped.unwrap_or_else(|error| {
                     talk(&format!("{}: not shipped: {error}", dir.display()));
                     End::Trouble
@@ -64,39 +73,77 @@ pub(crate) fn run(args: &Args, ship: &Ship) -> io::Result<ExitCode> {
 
 fn forget(ship: &Ship) -> io::Result<ExitCode> {
     for dir in &ship.dirs {
-        let was = if cursor::forget(dir, &ship.name)? { "forgotten" } else { "there is none" };
-        talk(&format!("{}: cursor {}: {was}", dir.display(), ship.name));
+        let name = match (&ship.name, &cursor::names(dir)?[..]) {
+            (Some(name), _) => name.clone(),
+            (None, []) => {
+                talk(&format!("{}: there is no cursor", dir.display()));
+                continue;
+            }
+            (None, [only]) => only.clone(),
+            (None, several) => {
+                let names = several.join(", ");
+                return Err(invalid(format!("{}: forget which cursor? --name: {names}", dir.display())));
+            }
+        };
+        let was = if cursor::forget(dir, &name)? { "forgotten" } else { "there is none" };
+        talk(&format!("{}: cursor {name}: {was}", dir.display()));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(ship: &Ship) -> io::Result<ExitCode> {
+/// Of the shipper that is named, or of all.
+fn show(ship: &Ship, quiet: bool) -> io::Result<ExitCode> {
     let mut all = Vec::new();
     for dir in &ship.dirs {
-        all.push((dir, Status::load(dir, &ship.name)?));
+        let names = ship.name.clone().map_or_else(|| status::names(dir), |name| Ok(vec![name]))?;
+        let mut unreadable = Vec::new();
+        // Without a cursor, as when it was forgotten, nothing waits.
+        let looked = shippers::look(dir, status::now_unix_ns(), &mut unreadable).unwrap_or_default();
+        unreadable.iter().for_each(|text| talk(&format!("{}: {text}", dir.display())));
+        for name in names {
+            let waits = looked.iter().find(|vitals| vitals.name == name).cloned();
+            let status = status::load(dir, &name)?;
+            all.extend(status.map(|status| (dir, name, status, waits)));
+        }
     }
-    let found = all.iter().any(|(_, status)| status.is_some());
     let mut out = io::stdout().lock();
     if ship.json {
-        let shippers: Vec<_> = all
-            .iter()
-            .map(|(dir, status)| serde_json::json!({"dir": dir.to_string_lossy(), "status": status}))
-            .collect();
-        writeln!(out, "{}", serde_json::json!({"schema": 1, "name": ship.name, "shippers": shippers}))?;
+        let one = |(dir, name, status, waits): &(&PathBuf, String, Status, Option<Vitals>)| {
+            let (waiting, lag_ns) = (waits.as_ref().map(|it| it.waiting), waits.as_ref().map(|it| it.lag_ns));
+            let dir = dir.to_string_lossy();
+            serde_json::json!({"dir": dir, "name": name, "status": status, "waiting": waiting, "lag_ns": lag_ns})
+        };
+        let shippers: Vec<_> = all.iter().map(one).collect();
+        writeln!(out, "{}", serde_json::json!({"schema": 1, "shippers": shippers}))?;
     } else {
-        all.iter().try_for_each(|(dir, status)| write_status(&mut out, dir, status.as_ref()))?;
+        for (dir, name, status, waits) in &all {
+            write_status(&mut out, dir, name, status)?;
+            if let Some(waits) = waits {
+                let (bytes, segments) = (human::bytes(waits.waiting.bytes), waits.waiting.segments);
+                writeln!(out, "  {bytes} in {segments} segments wait, {} behind", human::span(waits.lag_ns))?;
+            }
+        }
     }
-    Ok(if found { ExitCode::SUCCESS } else { ExitCode::from(crate::NOTHING) })
+    if all.is_empty() && quiet {
+        return Ok(ExitCode::from(crate::NOTHING));
+    }
+    if all.is_empty() {
+        let dirs = ship.dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(", ");
+        talk(&format!("{dirs}: nothing was ever shipped{}", if ship.name.is_some() { " by that name" } else { "" }));
+        return Ok(ExitCode::from(crate::NOTHING));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn write_status(out: &mut impl io::Write, dir: &Path, status: Option<&Status>) -> io::Result<()> {
+fn write_status(out: &mut impl io::Write, dir: &Path, name: &str, status: &Status) -> io::Result<()> {
     let dir = crate::talk::shown(&dir.display().to_string());
-    let Some(status) = status else { return writeln!(out, "{dir}: nothing was shipped by that name") };
-    writeln!(out, "{dir} to {}:", crate::talk::shown(&status.receiver))?;
+    writeln!(out, "{dir}: {} to {}:", crate::talk::shown(name), crate::talk::shown(&status.receiver))?;
     writeln!(out, "  {} records acknowledged, {} requests made again", status.shipped, status.retries)?;
     let counts = [
+        (status.duplicates, "records had been stored before"),
         (status.rejected, "records rejected"),
         (status.refused, "records refused"),
+        (status.refused_lost, "of them found no room in the file of refused ones"),
         (status.missing_segments, "segments missing"),
     ];
     for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {

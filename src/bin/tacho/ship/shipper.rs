@@ -2,14 +2,13 @@
 
 use super::answer::{Answer, Backoff};
 use super::batch::Batch;
-use super::convert::{Convert, encoded, uid};
-use super::http::Http;
-use super::json;
-use super::otlp::{KeyValue, Value};
+use super::convert::uid;
 use super::refused::Refused;
-use super::status::{Status, now_unix_ns};
+use super::status::{self, BEAT_INTERVAL, Status, now_unix_ns};
 use super::talk;
+use super::transport::{Origin, Transport};
 use crate::args::Ship;
+use crate::select::Select;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,17 +42,21 @@ enum Sent {
 pub(super) struct Shipper<'a> {
     dir: &'a Path,
     ship: &'a Ship,
-    http: &'a Http,
+    name: &'a str,
+    transport: Box<dyn Transport + 'a>,
     quiet: bool,
     lock: Lock,
     status: Status,
     backoff: Backoff,
     refused: Refused,
-    convert: Convert,
-    service: String,
-    host: String,
+    origin: Origin,
+    select: Select,
+    /// Records were passed over since the cursor was saved.
+    passed_over: bool,
     /// Missing segments of this run that are in the status already.
     missing: u64,
+    /// When the status was last written because nothing was to be sent.
+    beat_at: Option<Instant>,
 }
 
 impl<'a> Shipper<'a> {
@@ -61,42 +64,58 @@ impl<'a> Shipper<'a> {
     ///
     /// # Errors
     /// When the directory is not there, or another shipper has the cursor.
-    pub(super) fn new(dir: &'a Path, ship: &'a Ship, http: &'a Http, receiver: &str, quiet: bool) -> io::Result<Self> {
+    pub(super) fn new(
+        dir: &'a Path,
+        ship: &'a Ship,
+        quiet: bool,
+        (name, receiver): (&'a str, &str),
+        transport: Box<dyn Transport + 'a>,
+    ) -> io::Result<Self> {
         // A program may make it later; a shipper that is to follow is started again by whoever started it.
         crate::talk::open(dir)?;
-        let lock = Lock::take(dir, &ship.name)?;
+        let lock = Lock::take(dir, name)?;
         // Counters that cannot be read are not worth the records.
-        let status = Status::load(dir, &ship.name).ok().flatten().unwrap_or_default();
+        let status = status::load(dir, name).ok().flatten().unwrap_or_default();
         let pid = std::process::id();
-        let default = || dir.join(format!("ship-{}.refused.jsonl", ship.name));
+        let default = || dir.join(format!("ship-{name}.refused.jsonl"));
         let refused = Refused::new(ship.refused.clone().unwrap_or_else(default), ship.refused_bytes_max);
         let named = dir.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         Ok(Self {
             dir,
             ship,
-            http,
+            name,
+            transport,
             quiet,
             lock,
-            status: Status { pid, receiver: receiver.to_owned(), trouble: None, ..status },
+            status: Status { pid, receiver: receiver.to_owned(), follows: ship.follow, trouble: None, ..status },
             backoff: Backoff::new(u64::from(pid) ^ now_unix_ns().unsigned_abs()),
             refused,
-            convert: Convert::default(),
-            service: ship.service_name.clone().or(named).unwrap_or_else(|| "unknown_service".to_owned()),
-            host: host.trim().to_owned(),
+            origin: Origin {
+                service: ship.service_name.clone().or(named).unwrap_or_else(|| "unknown_service".to_owned()),
+                host: host.trim().to_owned(),
+                more: ship.resource.clone(),
+            },
+            select: Select::new(&ship.filter)?,
+            passed_over: false,
             missing: 0,
+            beat_at: None,
         })
     }
 
     /// Ships until there is nothing more, or for ever.
     pub(super) fn run(mut self, stop: &AtomicBool) -> io::Result<End> {
         let until = if self.ship.follow { Until::Forever } else { Until::Now };
-        let mut follower = Follower::resume(LogDir::open(self.dir)?, until, self.lock.load()?)?;
+        let cursor = self.lock.load()?;
+        // From now on retention spares what was not shipped, also while the receiver was never reached.
+        self.lock.save(&cursor)?;
+        let mut follower = Follower::resume(LogDir::open(self.dir)?, until, cursor)?;
         loop {
             let begun = Instant::now();
             let (batch, last_unix_ns) = self.gather(&mut follower, stop)?;
             self.look_for_holes(&follower);
             if batch.is_empty() {
+                self.pass(&mut follower)?;
                 if !self.ship.follow || stop.load(Ordering::Relaxed) {
                     break;
                 }
@@ -109,7 +128,10 @@ impl<'a> Shipper<'a> {
             self.acknowledged(&batch, &cursor, last_unix_ns)?;
             self.keep_rate(&batch, begun, stop);
         }
-        self.status.save(self.dir, &self.ship.name)?;
+        if !stop.load(Ordering::Relaxed) {
+            self.status.caught_up_unix_ns = now_unix_ns();
+        }
+        status::save(&mut self.status, self.dir, self.name)?;
         self.say(&format!("{} records acknowledged by {}", self.status.shipped, self.status.receiver));
         Ok(End::Done)
     }
@@ -120,8 +142,15 @@ impl<'a> Shipper<'a> {
         loop {
             while follower.advance() {
                 let Some(record) = follower.current() else { continue };
-                let bytes = encoded(&self.convert.record(&record));
-                batch.push(record.process, record.target, uid(&record), bytes);
+                if !self.select.wants(&record) {
+                    self.passed_over = true;
+                    if stop.load(Ordering::Relaxed) {
+                        return Ok((batch, last_unix_ns));
+                    }
+                    continue;
+                }
+                let bytes = self.transport.encode(&record);
+                batch.push(record.process, record.target, record.level, uid(&record), bytes);
                 last_unix_ns = record.unix_ns;
                 first_at.get_or_insert_with(Instant::now);
                 let full =
@@ -134,9 +163,31 @@ impl<'a> Shipper<'a> {
             if waited || !self.ship.follow || stop.load(Ordering::Relaxed) {
                 return Ok((batch, last_unix_ns));
             }
+            if batch.is_empty() {
+                self.beat(follower)?;
+            }
             std::thread::sleep(POLL_INTERVAL);
             follower.poll()?;
         }
+    }
+
+    /// Says every now and then that nothing is to be sent.
+    fn beat(&mut self, follower: &mut Follower) -> io::Result<()> {
+        if self.beat_at.is_some_and(|at| at.elapsed() < BEAT_INTERVAL) {
+            return Ok(());
+        }
+        self.pass(follower)?;
+        self.beat_at = Some(Instant::now());
+        self.status.caught_up_unix_ns = now_unix_ns();
+        status::save(&mut self.status, self.dir, self.name)
+    }
+
+    /// Saves how far it is where that is further because of records that are not to be sent. Nothing is under way then.
+    fn pass(&mut self, follower: &mut Follower) -> io::Result<()> {
+        if std::mem::take(&mut self.passed_over) {
+            self.lock.save(&follower.cursor())?;
+        }
+        Ok(())
     }
 
     /// Has the receiver take all of it, or refuse it for ever; `false` when asked to stop before.
@@ -158,12 +209,19 @@ impl<'a> Shipper<'a> {
 
     /// Sends until there is an answer that is final.
     fn send(&mut self, part: &Batch, stop: &AtomicBool) -> io::Result<Sent> {
-        let request = part.request(|process| self.resource(process));
         loop {
-            match self.http.send(&request)? {
+            match self.transport.send(part, &self.origin)? {
+                Answer::Stored { duplicates, refused, why } => {
+                    self.went_well();
+                    self.status.shipped += (part.len() as u64).saturating_sub(refused.len() as u64);
+                    self.status.duplicates += duplicates;
+                    if !refused.is_empty() {
+                        self.refuse(&part.picked(&refused), &why)?;
+                    }
+                    return Ok(Sent::Taken);
+                }
                 Answer::Taken { rejected, why } => {
-                    self.backoff.reset();
-                    self.status.trouble = None;
+                    self.went_well();
                     self.status.shipped += (part.len() as u64).saturating_sub(rejected);
                     self.status.rejected += rejected;
                     if rejected > 0 {
@@ -177,7 +235,7 @@ impl<'a> Shipper<'a> {
                     let why =
                         format!("{}: {why}; nothing was passed over: mend it and start again", self.status.receiver);
                     self.status.trouble = Some(why.clone());
-                    self.status.save(self.dir, &self.ship.name)?;
+                    status::save(&mut self.status, self.dir, self.name)?;
                     return Err(io::Error::other(why));
                 }
                 Answer::Later { asked, why } => {
@@ -188,7 +246,7 @@ impl<'a> Shipper<'a> {
                         self.say(&format!("{trouble}; trying again"));
                         self.status.trouble = Some(trouble);
                     }
-                    self.status.save(self.dir, &self.ship.name)?;
+                    status::save(&mut self.status, self.dir, self.name)?;
                     if sleep(wait, stop) {
                         return Ok(Sent::Stopped);
                     }
@@ -197,27 +255,13 @@ impl<'a> Shipper<'a> {
         }
     }
 
-    /// Attributes of the process that logged.
-    fn resource(&self, process: &str) -> Vec<KeyValue> {
-        let mut all = vec![
-            KeyValue::string("service.name", &self.service),
-            KeyValue::string("service.instance.id", process),
-            KeyValue::string("host.name", &self.host),
-        ];
-        // A journal is named by the start of its process, its number, and some digits more.
-        if let Some(pid) = process.rsplit('-').nth(1).and_then(|pid| pid.parse().ok()) {
-            all.push(KeyValue::new("process.pid", Value::Int(pid)));
-        }
-        for (key, value) in &self.ship.resource {
-            all.retain(|known| known.key != *key);
-            all.push(KeyValue::string(key, value));
-        }
-        all
+    fn went_well(&mut self) {
+        self.backoff.reset();
+        self.status.trouble = None;
     }
 
     fn refuse(&mut self, part: &Batch, why: &str) -> io::Result<()> {
-        let line = json::request(&part.request(|process| self.resource(process))).to_string();
-        let kept = self.refused.keep(&line)?;
+        let kept = self.refused.keep(&self.transport.refused(part, &self.origin))?;
         let count = part.len() as u64;
         self.status.refused += count;
         if !kept {
@@ -233,9 +277,10 @@ impl<'a> Shipper<'a> {
     fn acknowledged(&mut self, batch: &Batch, cursor: &Cursor, last_unix_ns: i64) -> io::Result<()> {
         debug_assert!(!batch.is_empty(), "an empty batch is not sent");
         self.lock.save(cursor)?;
+        self.passed_over = false;
         self.status.shipped_until_unix_ns = last_unix_ns;
         self.status.acknowledged_unix_ns = now_unix_ns();
-        self.status.save(self.dir, &self.ship.name)
+        status::save(&mut self.status, self.dir, self.name)
     }
 
     /// Counts segments that retention took before they were read.
