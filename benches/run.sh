@@ -38,7 +38,7 @@ peers() {
 size() {
     local logs
     logs=$(mktemp -d)
-    "$CARGO_TARGET_DIR/release/examples/trading_bot" --repeat 280 --dir "$logs/logs" >/dev/null &&
+    "$CARGO_TARGET_DIR/release/examples/trading_bot" --repeat 440 --dir "$logs/logs" >/dev/null &&
         bench size -- "$logs/logs"
     local status=$?
     rm -rf "$logs"
