@@ -1,7 +1,7 @@
 //! The log directory on disk: its identity, and this process's journal folder in it.
 
-use super::journal::Hold;
-use crate::disk::{Disk, write_all_at};
+use super::journal::{Hold, is_held};
+use crate::disk::{Disk, RealDisk, write_all_at};
 use crate::error::Error;
 use crate::sys::file::{open_regular, random_16};
 use crate::sys::lock::Lock;
@@ -134,6 +134,18 @@ pub(crate) fn copied_from(journal: &Path) -> Option<String> {
     (here.0 != number && here.1 != path).then(|| path.to_owned())
 }
 
+/// Whether a process that lives has a journal here. Then this is no copy, however it looks from here: others may see it
+/// under another path, and numbers of devices change.
+fn is_in_use(journal: &Path) -> bool {
+    let held = |path: PathBuf| RealDisk::open(&path).and_then(|folder| is_held(&folder)).unwrap_or(false);
+    fs::read_dir(journal)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .any(|path| path.is_dir() && held(path))
+}
+
 /// Whether the live folder at this path is that of another directory than the one with these journals, by the identity
 /// in its name.
 pub(crate) fn is_of_another(live: &Path, journal: &Path) -> bool {
@@ -175,7 +187,7 @@ pub(crate) fn identity(journal: &Path) -> Result<String, Error> {
     let path = journal.join(ID);
     loop {
         match read_text(&path) {
-            Ok(_) if copied_from(journal).is_some() => {
+            Ok(_) if copied_from(journal).is_some() && !is_in_use(journal) => {
                 renew(journal, &path).map_err(|error| unusable(&path, error))?;
                 continue;
             }
@@ -262,6 +274,11 @@ mod tests {
         assert!(ids.iter().all(|id| *id == ids[0] && *id != first.id), "{ids:?}, {}", first.id);
         assert_eq!(copied_from(&journals(&copy)), None);
         assert!(is_of_another(&live, &journals(&copy)) && !is_of_another(&live, &journals(&logs)));
+        // Where a process lives there is no copy, whatever the file says.
+        let id = fs::read(journals(&logs).join(ID)).unwrap();
+        fs::write(journals(&logs).join(ID), format!("{}\n0:0 \"/elsewhere\"\n", first.id)).unwrap();
+        assert_eq!(Directory::open(&logs).unwrap().id, first.id);
+        fs::write(journals(&logs).join(ID), id).unwrap();
         // What was moved is what it was, and so is what an older version made.
         fs::rename(&logs, &moved).unwrap();
         assert_eq!(Directory::open(&moved).unwrap().id, first.id);
