@@ -14,3 +14,6 @@ pub(crate) mod pool;
 pub(crate) mod protocol;
 pub(crate) mod remembered;
 pub(crate) mod waiting;
+
+#[cfg(all(test, not(loom), target_os = "linux", target_arch = "x86_64"))]
+mod interrupt_tests;

@@ -233,9 +233,18 @@ impl Producer {
     /// Looks again at what the consumer gave back; returns the bytes that are free now.
     #[cold]
     pub(crate) fn refresh(&self, header: &RingHeader, capacity: u64) -> u64 {
-        // SYNC POINT with the store of `free` in `Consumer::publish`: the consumer has read what will be overwritten.
-        let free = header.consumed.free.load(Ordering::Acquire);
-        let head = self.head.get();
+        let (free, head) = loop {
+            let head = self.head.get();
+            // SYNC POINT with the store of `free` in `Consumer::publish`: the consumer has read what will be overwritten.
+            let free = header.consumed.free.load(Ordering::Acquire);
+            #[cfg(not(loom))]
+            std::sync::atomic::compiler_fence(Ordering::SeqCst);
+            // A signal handler may have logged between the two loads. Then they are of different times, and what both say
+            // together, that the ring is broken, would be false.
+            if self.head.get() == head {
+                break (free, head);
+            }
+        };
         if free > head || head - free > capacity {
             // No consumer can have stored that: somebody truncated the ring or scribbled over it, and it is given up.
             self.close();

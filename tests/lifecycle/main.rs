@@ -18,6 +18,9 @@ mod death;
 mod definitions;
 mod faults;
 mod forks;
+#[cfg(target_arch = "x86_64")]
+#[path = "../support/interrupt.rs"]
+mod interrupt;
 mod isolated;
 mod levels;
 mod panic_hook;

@@ -133,6 +133,44 @@ fn a_handler_that_interrupts_calls_on_a_full_ring() {
     });
 }
 
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_handler_at_every_instruction_of_a_call() {
+    use crate::interrupt::interrupted;
+    good_child("signals::a_handler_at_every_instruction_of_a_call", |place| {
+        let tacho = start(config(place)).unwrap();
+        tachograph::prepare_thread();
+        (0..2).for_each(|_| handler(0));
+        // Too long for the hot path.
+        let spaces = " ".repeat(2000);
+        let kinds: [&dyn Fn(u64); 3] = [
+            &|number| info!(target: "body", "plain {} {}", number, number),
+            &|number| info!(target: "body", "shown {} {}", number, Shows(number)),
+            &|number| info!(target: "body", "plain {} {} {}", number, number, &spaces),
+        ];
+        let mut number = 0;
+        let mut called = || {
+            number += 1;
+            number
+        };
+        // The first kind at every instruction; what is longer at some, or, as in `tests/every_instruction`, at all.
+        let all = std::env::var_os("TACHO_EVERY_INSTRUCTION").is_some_and(|value| value == "1");
+        for (kind, step) in kinds.into_iter().zip([1, 17, 17]) {
+            kind(called());
+            let interrupted_at = |at: &u64| {
+                let number = called();
+                interrupted(*at, || kind(number), &|| (0..2).for_each(|_| handler(0)))
+            };
+            let times = (1..).step_by(if all { 1 } else { step }).take_while(interrupted_at).count();
+            assert!(times > 30, "a call was interrupted {times} times only");
+            println!("a call interrupted at {times} instructions, one by one");
+        }
+        check(place, &tacho, number);
+        assert_eq!(tacho.health().dropped_full, 0);
+        assert!(tacho.health().dropped_reentrant > 0, "no call was ever interrupted: the test is worth nothing");
+    });
+}
+
 #[test]
 fn a_handler_that_interrupts_a_flush() {
     good_child("signals::a_handler_that_interrupts_a_flush", |place| {
