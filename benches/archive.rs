@@ -45,6 +45,7 @@ fn main() {
     let logs = dir.path().join("logs");
     unpin();
     log(&logs, records);
+    compress(&logs);
     let plain = output(Command::new(tacho).arg("--dir").arg(&logs).arg("cat"));
     assert_eq!(lines(&plain), records, "all records are in the journal");
     let gz = dir.path().join("text.gz");
@@ -106,6 +107,20 @@ fn log(dir: &Path, records: u64) {
     }
     tacho.close(TIME_MAX).unwrap();
     assert_eq!(tacho_lines(dir), records, "every record has its line");
+}
+
+/// Has the next logger compress what the last one left when it closed: the archive is searched as it lies there for years.
+fn compress(dir: &Path) {
+    let tacho = start(config(dir).archive_compress(true)).unwrap();
+    let journals = || fs::read_dir(dir.join(".journal")).unwrap().map(|entry| entry.unwrap().path());
+    let segments = || journals().filter_map(|journal| fs::read_dir(journal).ok()).flatten().map(|entry| entry.unwrap());
+    let is_plain = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().ends_with(".seg");
+    let begin = Instant::now();
+    while segments().any(|entry| is_plain(&entry)) {
+        assert!(begin.elapsed() < TIME_MAX, "a segment is not compressed");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    tacho.close(TIME_MAX).unwrap();
 }
 
 fn tacho_lines(dir: &Path) -> u64 {

@@ -209,6 +209,35 @@ impl Plan {
         self.fields.iter().map(|field| field.name.as_str()).chain(captures)
     }
 
+    /// The values of that name, those of the message first; `None` where the call site has none. What stands before them in the
+    /// payload is passed over, not decoded. After an error there are no more.
+    pub fn values_of<'a>(
+        &'a self,
+        name: &'a str,
+        payload: &'a [u8],
+    ) -> Option<impl Iterator<Item = Result<Field<'a>, DecodeError>> + 'a> {
+        let debug_of = move |slot: usize| match self.captures.get(slot) {
+            Some(capture) => (capture.as_deref() == Some(name)).then_some(false),
+            None => {
+                self.fields.get(slot - self.captures.len()).and_then(|field| (field.name == name).then_some(field.debug))
+            }
+        };
+        let last = (0..self.types.len()).rev().find(|slot| debug_of(*slot).is_some())?;
+        let mut bytes = Cursor::new(payload);
+        let mut failed = false;
+        Some(self.types.iter().take(last + 1).enumerate().filter_map(move |(slot, ty)| {
+            if failed {
+                return None;
+            }
+            let value = match debug_of(slot) {
+                Some(debug) => ValueRef::take(ty, &mut bytes).map(|value| Some(Field { name, debug, value })),
+                None => skip(ty, &mut bytes, &mut { EMPTY_ELEMENTS_MAX }).map(|()| None),
+            };
+            failed = value.is_err();
+            value.transpose()
+        }))
+    }
+
     fn named<'a>(
         &'a self,
         payload: &'a [u8],

@@ -162,6 +162,28 @@ proptest! {
     }
 
     #[test]
+    fn the_values_of_a_name_are_those_that_all_values_have_of_it(
+        types in prop::collection::vec(any_type(), 5),
+        payload in prop::collection::vec(prop_oneof![4 => 0_u8..2, 1 => any::<u8>()], 0..120),
+    ) {
+        // `a` is a name of the message and, twice, of a field.
+        let fields = ["b", "a", "a"].map(|name| FieldDef { name: name.into(), debug: name == "b" });
+        let plan = Plan::new(&SiteDef { fields: fields.into(), ..site("{a} {}", types) }).unwrap();
+        let shown = |field: Result<Field<'_>, DecodeError>| field.map(|field| {
+            let mut text = String::new();
+            (field.name.to_owned(), field.debug, field.value.render(true, &mut text).map(|()| text))
+        });
+        for name in ["a", "b"] {
+            // Where one does not decode, all that counts is that the values before it come.
+            let ours: Vec<_> = plan.values_of(name, &payload).unwrap().map_while(Result::ok).map(Ok).map(shown).collect();
+            let all = plan.arguments(&payload).map_while(Result::ok).chain(plan.fields(&payload).map_while(Result::ok));
+            let theirs: Vec<_> = all.filter(|field| field.name == name).map(Ok).map(shown).collect();
+            prop_assert_eq!(ours, theirs);
+        }
+        prop_assert!(plan.values_of("c", &payload).is_none());
+    }
+
+    #[test]
     fn any_string_is_a_format_string_or_an_error(format in "[{}:.*$#0-9a-z<>^?+ é-]{0,24}") {
         let _ = spec::parse(&format);
     }

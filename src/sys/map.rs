@@ -4,6 +4,7 @@
 //! What is mapped of a file stands in the table of [`fault`](super::fault) and can be lost: others may truncate the file.
 
 use super::fault::{Registered, Shape, register};
+use super::file::may_pass;
 use crate::clock::instant::is_simulated;
 use std::fs::{self, File};
 use std::io;
@@ -152,12 +153,15 @@ impl Mapping {
         }
     }
 
-    /// Whether the file that is mapped is the one at `path`, as long as it was. True for memory without a name.
+    /// Whether the file that is mapped is the one at `path`, as long as it was. True for memory without a name, and where that
+    /// cannot be seen for now.
     pub(crate) fn is_at(&self, path: &Path) -> bool {
         let Some(shared) = &self.shared else { return true };
         let Some(known) = *shared.file.lock().unwrap_or_else(PoisonError::into_inner) else { return true };
-        fs::symlink_metadata(path)
-            .is_ok_and(|meta| known == FileId { device: meta.dev(), inode: meta.ino(), bytes: meta.len() })
+        match fs::symlink_metadata(path) {
+            Ok(meta) => known == FileId { device: meta.dev(), inode: meta.ino(), bytes: meta.len() },
+            Err(error) => may_pass(&error),
+        }
     }
 
     /// Maps `file`, which must be allocated with as many bytes, in the place of what was mapped, which is given up. The

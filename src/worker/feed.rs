@@ -20,6 +20,7 @@ use crate::shm::control_page::ControlPage;
 use crate::shm::directory::{JOURNAL, POINTER};
 use crate::shm::foreign;
 use crate::shm::journal;
+use crate::sys::file::may_pass;
 use crate::view::{Cursor, ProcessCursor};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
@@ -173,7 +174,11 @@ impl Feed {
                 source.refresh();
                 let Some(name) = self.merge.journal(*id).map(Journal::name) else { continue };
                 let folder = self.path.join(JOURNAL).join(name);
-                if folder.symlink_metadata().is_ok_and(|about| about.is_dir()) {
+                let is_there = match folder.symlink_metadata() {
+                    Ok(about) => about.is_dir(),
+                    Err(error) => may_pass(&error),
+                };
+                if is_there {
                     member.gone_since = None;
                     member.over = is_over(&folder, source, member.live.as_deref());
                 } else {

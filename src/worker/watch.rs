@@ -17,6 +17,7 @@ use crate::logger::start::describe;
 use crate::shm::control;
 use crate::shm::folder::{CONTROL, HEALTH, SAMPLING, TABLE, live_name, ring_name};
 use crate::shm::health_page;
+use crate::sys::file::may_pass;
 use crate::sys::map::Mapping;
 use std::io;
 use std::path::Path;
@@ -40,7 +41,10 @@ pub(super) fn mend(core: &Core, again: bool) -> io::Result<()> {
 
 /// Marks what is not what it was.
 fn look(core: &Core, folder: &Path) {
-    let mut torn = !folder.is_dir();
+    let mut torn = match folder.metadata() {
+        Ok(about) => !about.is_dir(),
+        Err(error) => !may_pass(&error),
+    };
     let check = |memory: &Mapping, name: &str, whole: bool| {
         let as_it_was = memory.is_lost() || (whole && memory.is_at(&folder.join(name)));
         if !as_it_was {

@@ -102,12 +102,10 @@ impl Condition {
     }
 
     fn holds(&self, record: &RecordRef<'_>, scratch: &mut String) -> bool {
-        if let Body::Message { site, payload } | Body::Suppressed { site, payload, .. } = record.body {
-            let has = |name: &str| name == self.key;
-            if site.plan.names().any(has) {
-                let named = site.plan.fields(payload).chain(site.plan.arguments(payload)).map_while(Result::ok);
-                return named.filter(|field| has(field.name)).any(|field| self.holds_for(field, scratch));
-            }
+        if let Body::Message { site, payload } | Body::Suppressed { site, payload, .. } = record.body
+            && let Some(values) = site.plan.values_of(&self.key, payload)
+        {
+            return values.map_while(Result::ok).any(|field| self.holds_for(field, scratch));
         }
         if self.key == "level" && self.wanted.regex.is_none() {
             let same = record.level.as_str().eq_ignore_ascii_case(&self.wanted.text);
