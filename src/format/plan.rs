@@ -218,9 +218,10 @@ impl Plan {
     ) -> Option<impl Iterator<Item = Result<Field<'a>, DecodeError>> + 'a> {
         let debug_of = move |slot: usize| match self.captures.get(slot) {
             Some(capture) => (capture.as_deref() == Some(name)).then_some(false),
-            None => {
-                self.fields.get(slot - self.captures.len()).and_then(|field| (field.name == name).then_some(field.debug))
-            }
+            None => self
+                .fields
+                .get(slot - self.captures.len())
+                .and_then(|field| (field.name == name).then_some(field.debug)),
         };
         let last = (0..self.types.len()).rev().find(|slot| debug_of(*slot).is_some())?;
         let mut bytes = Cursor::new(payload);

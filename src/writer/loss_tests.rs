@@ -7,7 +7,8 @@ use crate::ring::memory::Ring;
 use crate::ring::pool::Pool;
 use crate::ring::protocol::Cause;
 use crate::segment::layout::{
-    CAUSE_WITHOUT_RING, FRAME_HEADER_BYTES, HEADER_BYTES, Header, Kind, WRITER_RING, u16_at, u32_at, u64_at,
+    CAUSE_WITHOUT_RING, FRAME_HEADER_BYTES, HEADER_BYTES, Header, Kind, SITE_THREAD, WRITER_RING, u16_at, u32_at,
+    u64_at,
 };
 use crate::segment::live::LiveSegments;
 use crate::segment::scan::{Item, Scanner, Tail};
@@ -105,22 +106,55 @@ impl Fixture {
         first.free();
     }
 
-    /// What is stated: ring, cause, count.
-    fn stated(&self) -> Vec<(u16, u32, u64)> {
-        let mut stated = Vec::new();
+    /// Calls `each` with the kind and payload of all that the writer said.
+    fn said(&self, mut each: impl FnMut(Kind, &[u8])) {
         for slot in 0..SLOTS {
             let bytes = self.segments.dead_bytes(slot);
             let Ok(header) = Header::decode(bytes) else { continue };
             for item in Scanner::new(&bytes[HEADER_BYTES..], HEADER_BYTES as u64, header.salt, Tail::Final) {
                 if let Item::Frame { frame, .. } = item
-                    && frame.kind() == Some(Kind::Dropped)
+                    && frame.ring == WRITER_RING
+                    && let Some(kind) = frame.kind()
                 {
-                    stated.push((u16_at(frame.payload, 0), u32_at(frame.payload, 4), u64_at(frame.payload, 8)));
+                    each(kind, frame.payload);
                 }
             }
         }
+    }
+
+    /// What is stated: ring, cause, count.
+    fn stated(&self) -> Vec<(u16, u32, u64)> {
+        let mut stated = Vec::new();
+        self.said(|kind, payload| {
+            if kind == Kind::Dropped {
+                stated.push((u16_at(payload, 0), u32_at(payload, 4), u64_at(payload, 8)));
+            }
+        });
         stated
     }
+}
+
+/// Its name took a call's number, which would be missing else.
+#[test]
+fn a_thread_of_which_a_loss_is_all_that_is_said_has_its_name_before_it() {
+    let mut fixture = Fixture::new();
+    // SAFETY: the page lives as long as the ring, which is armed.
+    let handle = unsafe { &*fixture.ring().handle() };
+    let name = |out: *mut u8| {
+        // SAFETY: so many bytes are behind the frame's header.
+        unsafe { out.write_bytes(b'n', 16) };
+    };
+    // SAFETY: as above.
+    unsafe { handle.write(fixture.ring().header(), FRAME_HEADER_BYTES + 16, SITE_THREAD, name) }.unwrap();
+    fixture.drop_one(Cause::Full);
+    (0..3).for_each(|_| assert!(fixture.step()));
+    let mut said = Vec::new();
+    fixture.said(|kind, payload| {
+        if matches!(kind, Kind::Thread | Kind::Dropped) {
+            said.push((kind, payload[8..].to_vec()));
+        }
+    });
+    assert_eq!(said, [(Kind::Thread, vec![b'n'; 8]), (Kind::Dropped, 1_u64.to_le_bytes().to_vec())]);
 }
 
 #[test]

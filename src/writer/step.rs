@@ -486,8 +486,17 @@ impl Writer {
         // They were dropped after the last time at which the ring was seen without a call in progress, and the
         // statement is not late: nothing before the watermark is missing but what it says.
         let (ticks, before) = (self.loss_ticks(lane.clear_at), lane.consumer.called);
-        if !self.make_room(ground, STATEMENTS_BYTES_MAX) {
+        if !self.make_room(ground, STATEMENTS_BYTES_MAX + frame_bytes(lane.thread.len())) {
             return false;
+        }
+        // Nothing of this thread may have been written, where sampling left out the rest.
+        let number = self.journal.number();
+        if let Some(lane) = self.lanes.get_mut(index)
+            && lane.thread_in != number
+            && !lane.thread.is_empty()
+            && self.journal.own(Kind::Thread, ticks, lane.thread_seq, &lane.thread)
+        {
+            lane.thread_in = number;
         }
         self.state_drops(ring, behind, ticks, before);
         // Behind the statement: what is accounted for but not stated would be lost by a kill in between.

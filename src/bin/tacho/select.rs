@@ -79,7 +79,10 @@ impl Select {
     /// Says that something was wanted, but is no message.
     pub(crate) fn about(&self, talk: &mut Talk) {
         if self.left_out {
-            talk.say("losses, summaries or findings of health, which are no messages, are left out: -o text shows them".to_owned());
+            talk.say(
+                "losses, summaries or findings of health, which are no messages, are left out: -o text shows them"
+                    .to_owned(),
+            );
         }
     }
 
