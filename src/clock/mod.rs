@@ -19,8 +19,8 @@ pub enum Clock {
     /// The processor's time-stamp counter: exact order over all threads. The call costs what reading it costs. The default.
     #[default]
     Ticks,
-    /// A word that the writer refreshes on each of its rounds, so that the call reads no counter at all: the cheapest
-    /// call. Exact order within a thread, between threads to one refresh.
+    /// A word that the writer refreshes every 10 µs while it does not sleep, so that the call reads no counter at all: the
+    /// cheapest call. Exact order within a thread, between threads to one refresh.
     Coarse,
     /// A clock that the program sets: for replays and back-tests. Order is kept within a thread.
     Manual(ManualClock),

@@ -16,10 +16,14 @@ use crate::shm::memory::LiveMemory;
 use crate::shm::table::Table;
 use crate::sys::fork::Home;
 use crate::writer::step::{Ground, Stamp};
+use crossbeam_utils::CachePadded;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
+
+/// How often the word of a coarse clock is refreshed, at most.
+const COARSE_INTERVAL: Duration = Duration::from_micros(10);
 
 /// What the worker is asked to do, besides its daily work.
 #[derive(Clone, Copy, Debug, Default)]
@@ -117,8 +121,8 @@ pub(crate) struct Core {
     pub(crate) remarks: Vec<String>,
     /// Live memory is smaller than was configured.
     pub(crate) is_shrunk: bool,
-    /// The word of a coarse clock.
-    pub(crate) coarse: AtomicU64,
+    /// The word of a coarse clock. Alone in its lines: what else the writer stores would take them from threads that log.
+    pub(crate) coarse: CachePadded<AtomicU64>,
     pub(crate) manual: Option<Arc<AtomicU64>>,
     pub(crate) stamp: Stamp,
     /// Whether it is closed, and the calls on the cold path: the writer does not end before them, so that what they drop
@@ -157,8 +161,24 @@ impl Core {
         match (self.stamp, &self.manual) {
             (Stamp::Counter, _) => std::ptr::null(),
             (Stamp::Manual, Some(word)) => Arc::as_ptr(word),
-            _ => &raw const self.coarse,
+            _ => &raw const *self.coarse,
         }
+    }
+
+    /// The time of a step of the writer. That of a coarse clock stands still between two refreshes: a word that changed with
+    /// each step would have to come from the writer's cache for each call.
+    pub(crate) fn step_time(&self) -> u64 {
+        let now = self.now();
+        if self.stamp != Stamp::Coarse {
+            return now;
+        }
+        // The writer alone stores it.
+        let shown = self.coarse.load(Ordering::Relaxed);
+        if now.saturating_sub(shown) < self.ticks_in(COARSE_INTERVAL) {
+            return shown;
+        }
+        self.coarse.store(now, Ordering::Relaxed);
+        now
     }
 
     /// The time in the ticks that stamp the records.

@@ -42,6 +42,7 @@ use crate::writer::journal::Origin;
 use crate::writer::step::{Pace, Stamp, Writer};
 use crate::writer::thread as writer_thread;
 use crate::writer::time::publish_anchor;
+use crossbeam_utils::CachePadded;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Write};
@@ -517,7 +518,7 @@ fn build(
         hold: name.hold,
         remarks,
         is_shrunk,
-        coarse: AtomicU64::new(ticks::now()),
+        coarse: CachePadded::new(AtomicU64::new(ticks::now())),
         manual: time.manual,
         stamp: time.stamp,
         closing: Closing::default(),

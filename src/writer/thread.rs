@@ -15,10 +15,7 @@ const SAMPLE_TRIES: u32 = 5;
 
 /// One step with the logger's clock.
 pub(crate) fn step(core: &Core, writer: &mut Writer) -> Done {
-    let now = core.now();
-    if core.stamp == Stamp::Coarse {
-        core.coarse.store(now, Ordering::Relaxed);
-    }
+    let now = core.step_time();
     let done = writer.step(core.ground(), now, || match core.stamp {
         Stamp::Manual => (now, i64::try_from(now).unwrap_or(i64::MAX)),
         Stamp::Counter | Stamp::Coarse => ticks::sample(ticks::now, SAMPLE_TRIES),
