@@ -924,7 +924,8 @@ impl Lane {
 /// The number of calls that the journal accounts for: `told`, or what its newest segment says if that is more.
 fn accounted(told: u64, low_half: Option<&u32>) -> u64 {
     let ahead = low_half.map_or(0, |half| half.wrapping_sub(told as u32));
-    if (ahead as i32) > 0 { told + u64::from(ahead) } else { told }
+    // What is told stands in shared memory, and others may have stored anything there.
+    if (ahead as i32) > 0 { told.saturating_add(u64::from(ahead)) } else { told }
 }
 
 /// Calls that no ring could count.
