@@ -75,6 +75,8 @@ pub(super) struct Walk {
     calls: HashMap<u16, Calls>,
     suppressed: u64,
     twice: u64,
+    /// Segments are missing between others.
+    is_gapped: bool,
 }
 
 /// What a segment defined so far, and counted.
@@ -98,6 +100,7 @@ impl Walk {
             calls: HashMap::new(),
             suppressed: 0,
             twice: 0,
+            is_gapped: false,
         }
     }
 
@@ -109,6 +112,7 @@ impl Walk {
         {
             let problem = format!("segments {} to {} are missing between others", last + 1, number - 1);
             self.report.problems.push(problem);
+            self.is_gapped = true;
             self.forget();
         } else if self.last.is_none() && number.is_none_or(|number| number != 1) {
             self.forget();
@@ -372,7 +376,12 @@ impl Walk {
         self.report.missing = missing;
         self.report.accounted = holes - missing.min(holes);
         if missing > 0 {
-            let text = format!("{missing} records are missing, and nothing in the journal says why");
+            // The summary of what was left out before a gap can have stood in it.
+            let text = if self.is_gapped {
+                format!("{missing} records are missing; what says why may have stood in the missing segments")
+            } else {
+                format!("{missing} records are missing, and nothing in the journal says why")
+            };
             // The summary of repeats comes after them, and what is remembered is not written yet.
             if self.owner == Owner::Alive || self.live {
                 self.report.notes.push(text)

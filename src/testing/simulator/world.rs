@@ -634,12 +634,12 @@ impl World<'_> {
         if self.power_lost {
             return;
         }
-        // A segment that was given up for want of room can have stood between others: what is in work goes last.
+        // A segment that was given up for want of room can have stood between others: what is in work goes last. So can the
+        // summary of what was left out before it.
         if self.short {
-            report
-                .journals
-                .iter_mut()
-                .for_each(|it| it.problems.retain(|problem| !problem.ends_with("missing between others")));
+            let is_known =
+                |problem: &String| problem.ends_with("missing between others") || problem.ends_with("missing segments");
+            report.journals.iter_mut().for_each(|it| it.problems.retain(|problem| !is_known(problem)));
         }
         assert!(!report.is_damaged(), "{report:?}");
         let missing: u64 = report.journals.iter().map(|journal| journal.missing).sum();
