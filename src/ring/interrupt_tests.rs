@@ -1,4 +1,5 @@
 //! A log call that a signal handler interrupts, which logs too: at each of its instructions in turn.
+#![cfg(all(not(loom), target_os = "linux", target_arch = "x86_64"))]
 
 #[path = "../../tests/support/interrupt.rs"]
 mod interrupt;

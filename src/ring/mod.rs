@@ -15,5 +15,5 @@ pub(crate) mod protocol;
 pub(crate) mod remembered;
 pub(crate) mod waiting;
 
-#[cfg(all(test, not(loom), target_os = "linux", target_arch = "x86_64"))]
+#[cfg(test)]
 mod interrupt_tests;

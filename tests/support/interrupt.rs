@@ -34,13 +34,12 @@ extern "C" fn trapped(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut lib
 
 /// Runs `body`, and within it, behind its instruction `at`, `interrupt`; returns whether there were so many instructions.
 pub(crate) fn interrupted(at: u64, body: impl FnOnce(), interrupt: &dyn Fn()) -> bool {
-    // SAFETY: zeroes are a valid action, and the pointers live through the call.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = trapped as *const () as usize;
-        action.sa_flags = libc::SA_SIGINFO;
-        assert_eq!(libc::sigaction(libc::SIGTRAP, &raw const action, ptr::null_mut()), 0);
-    }
+    // SAFETY: zeroes are a valid action.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = trapped as *const () as usize;
+    action.sa_flags = libc::SA_SIGINFO;
+    // SAFETY: the pointers live through the call.
+    assert_eq!(unsafe { libc::sigaction(libc::SIGTRAP, &raw const action, ptr::null_mut()) }, 0);
     let stepped = Stepped { at, count: Cell::new(0), interrupt };
     STEPPED.set((&raw const stepped).cast());
     // SAFETY: changes the trap flag only. The kernel clears it for the handler and restores it behind.
