@@ -53,7 +53,8 @@ impl<D: Disk, P: IntentPage> ViewSet<D, P> {
             }
             view.behind.clone_from(cursor);
         }
-        if !restored.is_empty() {
+        if !last.clean {
+            // Also where nothing was cut, for the same reason.
             self.disk.sync_dir()?;
         }
         // The page gets a first cursor to go on from.

@@ -81,9 +81,10 @@ impl<D: Disk> ViewFiles<D> {
             let bytes = disk.stat(&file)?.bytes;
             if bytes > end {
                 disk.truncate(&file, end)?;
-                disk.sync(&file)?;
                 cut.bytes += bytes - end;
             }
+            // Also where nothing is left to cut: who did it may have died before it was on the medium.
+            disk.sync(&file)?;
         }
         Ok(cut)
     }

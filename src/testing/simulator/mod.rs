@@ -118,6 +118,13 @@ mod tests {
         assert!(count < 50 || tried > 0, "{seen:?}");
     }
 
+    /// Who cut the views back to the checkpoint died before the cut was on the medium; who came next found nothing to cut, made a
+    /// checkpoint, and the power failed.
+    #[test]
+    fn a_cut_is_synced_by_whoever_finds_it_made() {
+        assert!(simulate(5_073_544).power_losses > 2);
+    }
+
     /// A loss of power left zeros in the midst of a journal's last segment.
     #[test]
     fn what_stands_behind_a_hole_in_the_last_segment_is_rendered() {
