@@ -28,7 +28,7 @@ pub fn is_on(site: &'static Site, state: u64) -> bool {
 
 /// Records a call through a logger or component, after [`enabled_for`].
 #[inline(always)]
-pub fn emit_for<L: LogTo, A: Args>(logger: &L, site: &'static Site, args: &A) {
+pub fn emit_for<L: LogTo, A: Args>(logger: &L, site: &'static Site, args: A) {
     logger.take(site, args);
 }
 

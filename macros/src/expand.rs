@@ -176,7 +176,7 @@ impl<'a> Site<'a> {
         let (item, list) = (self.item(level), self.list());
         let enabled = match &self.call.logger {
             None => {
-                let emit = quote_spanned!(mixed=> ::tachograph::__private::emit(&__TACHOGRAPH_SITE, state, &#list));
+                let emit = quote_spanned!(mixed=> ::tachograph::__private::emit(&__TACHOGRAPH_SITE, state, #list));
                 let record = self.record(&emit);
                 quote_spanned! {mixed=>
                     let state = __TACHOGRAPH_SITE.state();
@@ -184,8 +184,7 @@ impl<'a> Site<'a> {
                 }
             }
             Some(logger) => {
-                let emit =
-                    quote_spanned!(mixed=> ::tachograph::__private::emit_for(logger, &__TACHOGRAPH_SITE, &#list));
+                let emit = quote_spanned!(mixed=> ::tachograph::__private::emit_for(logger, &__TACHOGRAPH_SITE, #list));
                 let record = self.record(&emit);
                 // At the expression, where an error says that it is no logger.
                 let span = mixed.located_at(logger.span());

@@ -4,7 +4,7 @@ use super::draft::{self, Draft};
 use super::sites::{self, Known, Origin, Shaped};
 use crate::format::ValueRef;
 use crate::level::Level;
-use crate::logger::emit::{Payload, emit_payload};
+use crate::logger::emit::{Payload, is_written, slow};
 use crate::logger::{followers, register};
 use crate::record::bytes::Cursor;
 use crate::record::types::{OwnedType, put_type, read_type};
@@ -41,7 +41,10 @@ fn emit(origin: &Origin<'_>, known: &'static Known, draft: &Draft) {
         register::is_wanted(&known.gate);
         return;
     }
-    emit_payload(&shaped.site, state, &Drafted { shaped, draft });
+    let drafted = Drafted { shaped, draft };
+    if !is_written(state, &drafted) {
+        slow(&shaped.site, &drafted);
+    }
 }
 
 /// A draft with the types that its definition says.

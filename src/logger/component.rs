@@ -109,7 +109,7 @@ pub trait LogTo: sealed::Sealed {
     fn takes(&self, site: &'static Site) -> bool;
     /// Records it.
     #[doc(hidden)]
-    fn take<A: Args>(&self, site: &'static Site, args: &A)
+    fn take<A: Args>(&self, site: &'static Site, args: A)
     where
         Self: Sized;
 }
@@ -134,11 +134,11 @@ impl LogTo for Component {
     }
 
     #[inline(always)]
-    fn take<A: Args>(&self, site: &'static Site, args: &A) {
+    fn take<A: Args>(&self, site: &'static Site, args: A) {
         if site.info.target.is_some() {
             emit(site, self.0.state(site), args);
         } else {
-            emit(site, self.0.state(site), &OfComponent(self.0, args));
+            emit(site, self.0.state(site), OfComponent(self.0, args));
         }
     }
 }
@@ -153,12 +153,12 @@ impl LogTo for Logger {
             })
     }
 
-    fn take<A: Args>(&self, site: &'static Site, args: &A) {
+    fn take<A: Args>(&self, site: &'static Site, args: A) {
         let core: &Arc<Core> = self.core();
         let number = self.default_component().0.number;
         let done = lease::with_isolated(core, |lease| {
             if site.info.target.is_some() {
-                record(lease, site, &Erased(args));
+                record(lease, site, &Erased(&args));
             } else {
                 register::define_component(core, number, self.default_component().name());
                 record(lease, site, &Erased(&OfComponent(self.default_component().0, args)));
@@ -175,7 +175,7 @@ impl LogTo for crate::Guard {
         self.logger().takes(site)
     }
 
-    fn take<A: Args>(&self, site: &'static Site, args: &A) {
+    fn take<A: Args>(&self, site: &'static Site, args: A) {
         self.logger().take(site, args);
     }
 }
@@ -185,7 +185,7 @@ impl LogTo for crate::Capture {
         self.logger().takes(site)
     }
 
-    fn take<A: Args>(&self, site: &'static Site, args: &A) {
+    fn take<A: Args>(&self, site: &'static Site, args: A) {
         self.logger().take(site, args);
     }
 }
@@ -197,7 +197,7 @@ impl<T: LogTo> LogTo for &T {
     }
 
     #[inline(always)]
-    fn take<A: Args>(&self, site: &'static Site, args: &A) {
+    fn take<A: Args>(&self, site: &'static Site, args: A) {
         (**self).take(site, args);
     }
 }

@@ -13,7 +13,7 @@ use crate::clock::ticks;
 use crate::ring::handle::Handle;
 use crate::ring::protocol::{Cause, Refusal, RingHeader};
 use crate::segment::append::frame_bytes;
-use crate::segment::layout::{PAYLOAD_BYTES_MAX, SITE_INLINE};
+use crate::segment::layout::{PAYLOAD_BYTES_MAX, SITE_INLINE, UNIT_BYTES};
 use crate::value::{Args, Encode, TARGET_BYTES, Types};
 use std::sync::atomic::Ordering;
 
@@ -24,13 +24,23 @@ const HEARTBEAT_STALE_MS: u64 = 500;
 
 /// Records a call of an enabled site; `state` is its state word, which was not 0.
 #[inline(always)]
-pub fn emit<A: Args>(site: &'static Site, state: u64, args: &A) {
-    emit_payload(site, state, &Erased(args));
+pub fn emit<A: Args>(site: &'static Site, state: u64, args: A) {
+    if !is_written(state, &Erased(&args)) {
+        slow_args(site, args);
+    }
 }
 
-/// As [`emit`], where the types may have been found out when the call was made.
+/// [`slow`], which gets the arguments by value: whose address the cold path took would be stored to memory on the hot one as well,
+/// and what a call stores is what it waits for when the ring's lines come from another core.
+#[cold]
+#[inline(never)]
+fn slow_args<A: Args>(site: &'static Site, args: A) {
+    slow(site, &Erased(&args));
+}
+
+/// The plain case; `false`, and nothing done, where it is another, which is [`slow`].
 #[inline(always)]
-pub(crate) fn emit_payload<P: Payload>(site: &'static Site, state: u64, payload: &P) {
+pub(crate) fn is_written<P: Payload>(state: u64, payload: &P) -> bool {
     if (state >> 32) as u32 == payload.signature() {
         // Held against the limit before it is rounded: a size that says "too much" must not wrap to a small one.
         let payload_bytes = payload.bytes();
@@ -43,14 +53,12 @@ pub(crate) fn emit_payload<P: Payload>(site: &'static Site, state: u64, payload:
                     unsafe { payload.encode(out) };
                 };
                 // SAFETY: `encode` writes exactly `payload.bytes()` bytes, for which the frame was sized.
-                let written = unsafe { handle.write(header, bytes, state as u32, fill) };
-                if written.is_ok() {
-                    return;
-                }
+                let written = unsafe { handle.write(header, bytes, payload.is_padded(), state as u32, fill) };
+                return written.is_ok();
             }
         }
     }
-    slow(site, payload);
+    false
 }
 
 /// The arguments of a call without their type.
@@ -60,6 +68,11 @@ pub(crate) trait Payload {
     fn signature(&self) -> u32;
     fn bytes(&self) -> usize;
     fn bytes_min(&self) -> usize;
+    /// Whether bytes may be left behind the payload in its last word.
+    #[inline(always)]
+    fn is_padded(&self) -> bool {
+        true
+    }
     /// # Safety
     /// `out` is valid for writes of `bytes()` bytes.
     unsafe fn encode(&self, out: *mut u8);
@@ -94,6 +107,11 @@ impl<A: Args> Payload for Erased<'_, A> {
     }
 
     #[inline(always)]
+    fn is_padded(&self) -> bool {
+        A::FIXED.is_none_or(|bytes| !bytes.is_multiple_of(UNIT_BYTES))
+    }
+
+    #[inline(always)]
     unsafe fn encode(&self, out: *mut u8) {
         // SAFETY: the caller gives room for `bytes()`.
         unsafe { self.0.encode(out) };
@@ -106,10 +124,10 @@ impl<A: Args> Payload for Erased<'_, A> {
 }
 
 /// Arguments behind the number of the component that the record belongs to.
-pub(crate) struct OfComponent<'a, A>(pub(crate) &'static ComponentInfo, pub(crate) &'a A);
+pub(crate) struct OfComponent<A>(pub(crate) &'static ComponentInfo, pub(crate) A);
 
 // SAFETY: a number of four bytes before what `A` promises to write.
-unsafe impl<A: Encode> Encode for OfComponent<'_, A> {
+unsafe impl<A: Encode> Encode for OfComponent<A> {
     const FIXED: Option<usize> = match A::FIXED {
         Some(bytes) => Some(bytes + 4),
         None => None,
@@ -140,7 +158,7 @@ unsafe impl<A: Encode> Encode for OfComponent<'_, A> {
     }
 }
 
-impl<A: Args> Args for OfComponent<'_, A> {
+impl<A: Args> Args for OfComponent<A> {
     const TYPES: &'static Types = A::TYPES;
     const SIGNATURE: u32 = A::SIGNATURE;
 
@@ -202,7 +220,7 @@ fn write_numbered(
             unsafe { payload.encode(out) };
         };
         // SAFETY: as above.
-        return persist(core, handle, header, bytes, |size| unsafe { handle.write(header, size, number, fill) });
+        return persist(core, handle, header, bytes, |size| unsafe { handle.write(header, size, true, number, fill) });
     }
     let spare = bytes_max.checked_sub(payload.bytes_min()).ok_or(Cause::TooLarge)?;
     let fill = |out: *mut u8| {
@@ -213,7 +231,7 @@ fn write_numbered(
         unsafe { payload.encode_cut(out, spare) };
     };
     // SAFETY: as above.
-    persist(core, handle, header, bytes_max, |size| unsafe { handle.write(header, size, number, fill) })
+    persist(core, handle, header, bytes_max, |size| unsafe { handle.write(header, size, true, number, fill) })
 }
 
 /// The record with its definition before it, for a site that the table has no room for.
@@ -248,7 +266,7 @@ fn write_inline(
         crate::record::definition::encode_site(SITE_INLINE, info, payload.types(), place);
     };
     // SAFETY: `fill` stays within `bytes`.
-    persist(core, handle, header, bytes, |size| unsafe { handle.write(header, size, number, fill) })
+    persist(core, handle, header, bytes, |size| unsafe { handle.write(header, size, true, number, fill) })
 }
 
 /// Tries to write until there is room, or the policy or the time says to stop.

@@ -179,7 +179,7 @@ impl Lease {
             unsafe { out.wrapping_add(8).copy_from_nonoverlapping(name.as_ptr(), name.len()) };
         };
         // SAFETY: as above.
-        let written = unsafe { handle.write(header, bytes, SITE_THREAD, fill) };
+        let written = unsafe { handle.write(header, bytes, true, SITE_THREAD, fill) };
         if written.is_ok()
             && let Some(ring) = self.core.pool.ring(usize::from(self.number))
         {

@@ -109,7 +109,7 @@ impl Process {
         let header = handle.header().unwrap();
         handle.producer.refresh(header, handle.capacity());
         // SAFETY: as above, and `fill` does not unwind.
-        unsafe { handle.write(header, frame_bytes(bytes), site, fill) }.unwrap();
+        unsafe { handle.write(header, frame_bytes(bytes), true, site, fill) }.unwrap();
     }
 
     /// The writer's step behind all calls so far.

@@ -11,29 +11,6 @@ use crate::segment::layout::FRAME_HEADER_BYTES;
 use crate::sys::map::page_bytes;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-/// How far ahead of a record the ring's lines are asked for.
-const PREFETCH_BYTES: usize = 512;
-
-/// Asks for the cache line [`PREFETCH_BYTES`] behind `at`, to write to. The consumer has read it since it was written last, so that a
-/// store to it waits for the other core, and the stores behind that one; asked for some calls before, it is there. (AMD64
-/// Architecture Programmer's Manual, volume 3, PREFETCHW; processors without it do nothing.)
-#[inline(always)]
-fn prefetch_for_writing(at: *mut u8) {
-    // One instruction, with the distance in it.
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint, which never faults and changes nothing.
-    unsafe {
-        std::arch::asm!("prefetchw [{} + {}]", in(reg) at, const PREFETCH_BYTES, options(nostack, preserves_flags));
-    }
-    #[cfg(target_arch = "aarch64")]
-    // SAFETY: as above.
-    unsafe {
-        std::arch::asm!("prfm pstl1keep, [{}, #{}]", in(reg) at, const PREFETCH_BYTES, options(nostack, preserves_flags));
-    }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    let _ = at;
-}
-
 /// What a thread needs to log, all in two cache lines.
 #[derive(Debug)]
 #[repr(C, align(64))]
@@ -108,7 +85,8 @@ impl Handle {
         self.mask + 1
     }
 
-    /// Writes one record of `bytes` (header included, a multiple of 8), whose payload `fill` stores.
+    /// Writes one record of `bytes` (header included, a multiple of 8), whose payload `fill` stores, all of it unless it
+    /// `is_padded`.
     ///
     /// # Errors
     /// Nothing was written; see [`Refusal`](super::protocol::Refusal).
@@ -123,19 +101,19 @@ impl Handle {
         &self,
         header: &RingHeader,
         bytes: usize,
+        is_padded: bool,
         site: u32,
         fill: impl FnOnce(*mut u8),
     ) -> Result<(), super::protocol::Refusal> {
         let (position, called) = self.producer.begin(header, bytes as u64)?;
         let claim = Claim { at: self.data.wrapping_add((position & self.mask) as usize), called };
-        prefetch_for_writing(claim.at);
         let ticks = self.now();
         let first = (bytes / 8) as u64 | u64::from(self.number);
         claim.store(0, first);
         claim.store(1, ticks);
         claim.store(2, u64::from(site) | claim.called << 32);
         // The last word of a padded payload is zeroed first, so that padding is zero; `fill` overwrites the rest of it.
-        if bytes > FRAME_HEADER_BYTES {
+        if is_padded && bytes > FRAME_HEADER_BYTES {
             claim.store(bytes / 8 - 1, 0);
         }
         let unfinished = Unfinished { producer: &self.producer, header };

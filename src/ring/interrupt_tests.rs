@@ -44,7 +44,7 @@ impl Scene {
         let (producer, header) = (&handle.producer, self.ring.header());
         loop {
             // SAFETY: nothing is written behind the frame's header.
-            match unsafe { handle.write(header, FRAME, 1, |_| ()) } {
+            match unsafe { handle.write(header, FRAME, true, 1, |_| ()) } {
                 Ok(()) => {
                     self.written.fetch_add(1, Ordering::Relaxed);
                     return;
@@ -69,9 +69,9 @@ impl Scene {
     fn take(&self) {
         let (header, capacity) = (self.ring.header(), self.ring.capacity());
         let mut consumer = self.consumer.borrow_mut();
-        let head = consumer.available(header, capacity);
+        let batch = self.ring.committed(consumer.tail, consumer.available(header, capacity));
         loop {
-            match consumer.front(&self.ring, head) {
+            match consumer.front(&batch) {
                 Front::Empty => break,
                 Front::Record(record) => {
                     assert!(record.called > consumer.called, "call numbers ascend");

@@ -24,8 +24,9 @@ pub(crate) struct Limits {
 /// The records from `from` up to `to`, or up to bytes that are none.
 fn walk(ring: &Ring, from: u64, to: u64) -> impl Iterator<Item = Waiting<'_>> {
     let mut cursor = Consumer::at(from);
+    let batch = ring.committed(from, to);
     std::iter::from_fn(move || {
-        let Front::Record(waiting) = cursor.front(ring, to) else { return None };
+        let Front::Record(waiting) = cursor.front(&batch) else { return None };
         cursor.advance(waiting.bytes.len() as u64, waiting.called);
         Some(waiting)
     })

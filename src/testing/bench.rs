@@ -99,7 +99,7 @@ impl LogTo for Sender {
     }
 
     #[inline(always)]
-    fn take<A: Args>(&self, _: &'static Site, args: &A) {
+    fn take<A: Args>(&self, _: &'static Site, args: A) {
         let handle = self.handle();
         let bytes = frame_bytes(args.bytes());
         let Some(header) = handle.header() else { return };
@@ -109,7 +109,7 @@ impl LogTo for Sender {
                 unsafe { args.encode(out) };
             };
             // SAFETY: as above.
-            if unsafe { handle.write(header, bytes, SITE, fill) }.is_ok() {
+            if unsafe { handle.write(header, bytes, true, SITE, fill) }.is_ok() {
                 return;
             }
             while handle.producer.refresh(header, handle.capacity()) < bytes as u64 {
@@ -132,8 +132,9 @@ impl Receiver {
     pub fn drain(&mut self, mut each: impl FnMut(&[u8])) -> u64 {
         let ring = only(&self.pool);
         let head = self.consumer.available(ring.header(), ring.capacity());
+        let batch = ring.committed(self.consumer.tail, head);
         let mut records = 0;
-        while let Front::Record(waiting) = self.consumer.front(ring, head) {
+        while let Front::Record(waiting) = self.consumer.front(&batch) {
             each(waiting.bytes);
             self.consumer.advance(waiting.bytes.len() as u64, waiting.called);
             self.consumer.release(ring.header(), ring.capacity(), false);

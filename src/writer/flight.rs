@@ -72,7 +72,8 @@ impl Writer {
     fn front(&self, ground: Ground<'_>, index: usize) -> Option<u64> {
         let ring = ground.pool.ring(index).filter(|_| !ground.pool.is_settled(index))?;
         let consumer = &self.lanes.get(index)?.consumer;
-        match consumer.front(ring, consumer.available(ring.header(), ring.capacity())) {
+        let head = consumer.available(ring.header(), ring.capacity());
+        match consumer.front(&ring.committed(consumer.tail, head)) {
             Front::Empty => None,
             Front::Record(waiting) => Some(u64_at(waiting.bytes, 8)),
             Front::Lost { .. } => Some(0),

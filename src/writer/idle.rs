@@ -11,14 +11,17 @@ use std::time::Duration;
 pub enum Idle {
     /// Never gives its core away. The least lag, one core lost; refused without a core of its own.
     BusySpin,
-    /// Spins for about 20 µs, then offers its core to others between looks.
+    /// Spins for some tens of microseconds, then offers its core to others between looks.
     Yield,
     /// Spins, yields, then sleeps for 50 µs, and for longer the longer nothing comes, up to 1 ms. The default.
     #[default]
     Sleep,
 }
 
-const SPINS: u32 = 200;
+const SPINS: u32 = 50;
+/// Pauses of the processor (PAUSE, YIELD) between two looks, of 4 to 50 ns each. What the writer reads in the midst of a burst it
+/// takes away from the core that writes there; it should come behind a burst of some tens of calls, not follow it.
+const PAUSES: u32 = 64;
 const YIELDS: u32 = 50;
 const SLEEP_MIN: Duration = Duration::from_micros(50);
 const SLEEP_MAX: Duration = Duration::from_millis(1);
@@ -65,7 +68,7 @@ impl Wait {
     pub(crate) fn perform(self) {
         match self {
             Self::Spin => {
-                for _ in 0..16 {
+                for _ in 0..PAUSES {
                     std::hint::spin_loop();
                 }
             }

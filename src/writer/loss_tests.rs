@@ -72,7 +72,7 @@ impl Fixture {
         // SAFETY: the page lives as long as the ring, which is armed.
         let handle = unsafe { &*self.ring().handle() };
         // SAFETY: nothing is written behind the frame's header.
-        unsafe { handle.write(self.ring().header(), FRAME_HEADER_BYTES, 1, |_| ()) }.unwrap();
+        unsafe { handle.write(self.ring().header(), FRAME_HEADER_BYTES, true, 1, |_| ()) }.unwrap();
         handle.producer.refresh(self.ring().header(), self.ring().capacity());
     }
 
@@ -145,7 +145,7 @@ fn a_thread_of_which_a_loss_is_all_that_is_said_has_its_name_before_it() {
         unsafe { out.write_bytes(b'n', 16) };
     };
     // SAFETY: as above.
-    unsafe { handle.write(fixture.ring().header(), FRAME_HEADER_BYTES + 16, SITE_THREAD, name) }.unwrap();
+    unsafe { handle.write(fixture.ring().header(), FRAME_HEADER_BYTES + 16, true, SITE_THREAD, name) }.unwrap();
     fixture.drop_one(Cause::Full);
     (0..3).for_each(|_| assert!(fixture.step()));
     let mut said = Vec::new();

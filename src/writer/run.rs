@@ -4,12 +4,12 @@
 //! for those behind it as well, up to the first that differs; that one is taken the long way. What is counted is added at the end.
 
 use super::step::{Done, Ground, Writer};
-use crate::ring::consumer::Front;
+use crate::ring::consumer::{Batch, Front};
 use crate::ring::memory::Ring;
 use crate::segment::layout::{SITE_THREAD, is_remembered, u64_at};
 
 impl Writer {
-    /// Takes the records of `site` that stand at the front of `ring` before `head`, none later than `until`, as long as
+    /// Takes the records of `site` that stand at the front of `ring` in `batch`, none later than `until`, as long as
     /// nothing has to be said before them. One of that site was just taken from there. Not where records are sampled or remembered.
     #[inline]
     pub(super) fn take_run(
@@ -17,7 +17,7 @@ impl Writer {
         ground: Ground<'_>,
         (ring, index): (&Ring, usize),
         site: u32,
-        (head, until): (u64, u64),
+        (batch, until): (&Batch<'_>, u64),
         done: &mut Done,
     ) {
         let number = self.journal.number();
@@ -30,7 +30,7 @@ impl Writer {
         let floor = self.live.max(self.journal.watermark);
         let bytes_max = ground.segments.frame_bytes_max();
         let (mut records, mut bytes, mut oldest) = (0, 0, u64::MAX);
-        while let Front::Record(waiting) = lane.consumer.front(ring, head) {
+        while let Front::Record(waiting) = lane.consumer.front(batch) {
             let (frame, ticks) = (waiting.bytes, u64_at(waiting.bytes, 8));
             let alike = waiting.site == site && waiting.hole == 0 && waiting.called > lane.consumer.called;
             if !alike

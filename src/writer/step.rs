@@ -11,7 +11,7 @@ use super::sampled::{Sampled, Sampling};
 use crate::clock::anchor::{Anchor, Anchors};
 use crate::flight;
 use crate::level::Level;
-use crate::ring::consumer::{Front, Waiting};
+use crate::ring::consumer::{Batch, Front, STAGE_BYTES, Waiting};
 use crate::ring::memory::Ring;
 use crate::ring::pool::Pool;
 use crate::ring::protocol::{CAUSES, Consumer, THREAD_WORDS};
@@ -129,6 +129,8 @@ pub(crate) struct Writer {
     pub(super) flight: Option<flight::Rules>,
     /// Scratch for [`drain_in_order`](Self::drain_in_order).
     pub(super) order: BinaryHeap<Reverse<(u64, usize)>>,
+    /// Where records are copied to out of a ring; see [`Batch::staged`].
+    stage: Vec<u8>,
     /// The last step's time.
     before: u64,
     steps: u64,
@@ -159,6 +161,7 @@ impl Writer {
             sampling: None,
             flight: None,
             order: BinaryHeap::with_capacity(64),
+            stage: vec![0; STAGE_BYTES],
             before: 0,
             steps: 0,
             without_ring: 0,
@@ -424,9 +427,31 @@ impl Writer {
     ) -> bool {
         let Some(lane) = self.lanes.get(index) else { return true };
         let head = lane.consumer.available(ring.header(), ring.capacity());
+        if head == lane.consumer.tail {
+            return true;
+        }
+        // Whoever takes in the order of time comes back for the rest several times.
+        let mut stage = if until == u64::MAX { std::mem::take(&mut self.stage) } else { Vec::new() };
+        let batch = ring.committed(lane.consumer.tail, head).staged(&mut stage);
+        let drained = self.take_batch::<SAMPLED>(ground, (ring, index), &batch, (now, until), done);
+        if !stage.is_empty() {
+            self.stage = stage;
+        }
+        drained
+    }
+
+    /// Takes the records of `batch` up to one later than `until`; `false` when something before had to stay.
+    fn take_batch<const SAMPLED: bool>(
+        &mut self,
+        ground: Ground<'_>,
+        (ring, index): (&Ring, usize),
+        batch: &Batch<'_>,
+        (now, until): (u64, u64),
+        done: &mut Done,
+    ) -> bool {
         let mut left = false;
         while let Some(lane) = self.lanes.get_mut(index) {
-            match lane.consumer.front(ring, head) {
+            match lane.consumer.front(batch) {
                 Front::Empty => break,
                 Front::Record(waiting) if u64_at(waiting.bytes, 8) > until => break,
                 // Nothing of ours is so large.
@@ -449,7 +474,7 @@ impl Writer {
                         lane.give_back(ring, self.flight.as_ref(), false);
                     }
                     if !SAMPLED {
-                        self.take_run(ground, (ring, index), site, (head, until), done);
+                        self.take_run(ground, (ring, index), site, (batch, until), done);
                     }
                 }
                 Front::Lost { bytes } => {
@@ -870,8 +895,8 @@ impl Lane {
             self.thread = bytes.get(..length).unwrap_or_default().to_vec();
         }
         let Some(accounted) = accounted else { return };
-        let head = self.consumer.available(ring.header(), ring.capacity());
-        while let Front::Record(waiting) = self.consumer.front(ring, head) {
+        let batch = ring.committed(self.consumer.tail, self.consumer.available(ring.header(), ring.capacity()));
+        while let Front::Record(waiting) = self.consumer.front(&batch) {
             // A record is in the journal when its number, which is one less than `called`, is before `accounted`.
             if (waiting.called as u32).wrapping_sub(accounted) as i32 > 0 {
                 break;

@@ -1,6 +1,6 @@
 //! The loop around the writer's state machine.
 
-use super::idle::Waiter;
+use super::idle::{Wait, Waiter};
 use super::step::{Done, Stamp, Writer};
 use crate::clock::ticks;
 use crate::config::Idle;
@@ -10,6 +10,8 @@ use crate::shm::control::state;
 use crate::sys::thread::{block_signals, pin_to, unpin};
 use std::sync::atomic::Ordering;
 
+/// Of so many records in one step more are waiting by then.
+const MANY: u64 = 256;
 /// Attempts at reading ticks and wall clock at the same moment.
 const SAMPLE_TRIES: u32 = 5;
 
@@ -65,10 +67,14 @@ pub(crate) fn run(core: &Core, mut writer: Writer, pin: Option<usize>, cores: &[
         if drained || stop && core.abandon.load(Ordering::Acquire) {
             break;
         }
-        if done.records + done.left_out > 0 {
-            waiter.reset();
-        } else {
-            waiter.next(idle).perform();
+        match done.records + done.left_out {
+            0 => waiter.next(idle).perform(),
+            // A burst that goes on is left alone for a moment.
+            1..MANY => {
+                waiter.reset();
+                Wait::Spin.perform();
+            }
+            MANY.. => waiter.reset(),
         }
     }
     writer.finish(core.ground(), core.now());

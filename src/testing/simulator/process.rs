@@ -50,8 +50,8 @@ impl LogTo for Producer {
         true
     }
 
-    fn take<A: Args>(&self, site: &'static Site, args: &A) {
-        record(&self.lease, site, &Erased(args));
+    fn take<A: Args>(&self, site: &'static Site, args: A) {
+        record(&self.lease, site, &Erased(&args));
     }
 }
 
