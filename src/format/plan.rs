@@ -209,6 +209,13 @@ impl Plan {
         self.fields.iter().map(|field| field.name.as_str()).chain(captures)
     }
 
+    /// The places among the types of the values of that name.
+    pub(crate) fn slots_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = usize> + 'a {
+        let captures = self.captures.iter().map(Option::as_deref);
+        let names = captures.chain(self.fields.iter().map(|field| Some(field.name.as_str())));
+        names.enumerate().filter_map(move |(slot, known)| (known == Some(name)).then_some(slot))
+    }
+
     /// The values of that name, those of the message first; `None` where the call site has none. What stands before them in the
     /// payload is passed over, not decoded. After an error there are no more.
     pub fn values_of<'a>(

@@ -6,7 +6,9 @@
 
 use super::file;
 use super::packed::Packed;
+use super::sieve::Rules;
 use super::source::{Extent, Source};
+use super::wanted::Wanted;
 use crate::segment::layout::{FRAME_BYTES_MAX, HEADER_BYTES, Header, HeaderError, UNIT_BYTES};
 use crate::segment::packed::{self, Form, Index, MEMBER_HEAD_BYTES};
 use flate2::bufread::MultiGzDecoder;
@@ -14,6 +16,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Seek as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// What names of compressed segments end with.
@@ -25,6 +28,8 @@ const INFLATE_BYTES: usize = 32 << 10;
 pub struct Archive {
     place: Place,
     open: Option<(u64, Segment)>,
+    /// Of packed segments, no more is read than is wanted by these.
+    rules: Option<Rules>,
 }
 
 #[derive(Debug)]
@@ -45,12 +50,26 @@ enum Segment {
 impl Archive {
     /// The archive in the folder of a process.
     pub fn folder(path: &Path) -> Self {
-        Self { place: Place::Folder(path.to_owned()), open: None }
+        Self { place: Place::Folder(path.to_owned()), open: None, rules: None }
     }
 
     /// Segment files by number, which will not grow.
     pub fn files(files: BTreeMap<u64, PathBuf>) -> Self {
-        Self { place: Place::Files(files), open: None }
+        Self { place: Place::Files(files), open: None, rules: None }
+    }
+
+    /// From now on, frames that say nothing stand in the place of what is not `wanted`, in packed segments. All of a
+    /// segment is to be read so from its first byte on, because what its call sites are stands in it.
+    pub fn sift(&mut self, wanted: Option<&Arc<Wanted>>) {
+        let is_same = match (wanted, &self.rules) {
+            (Some(wanted), Some(rules)) => rules.is_for(wanted),
+            (wanted, rules) => wanted.is_none() && rules.is_none(),
+        };
+        if !is_same {
+            self.rules = wanted.map(|wanted| Rules::new(Arc::clone(wanted)));
+            // What was read of it was read otherwise.
+            self.close();
+        }
     }
 
     /// Closes the file that is open: the room of a deleted one comes free only so.
@@ -145,7 +164,7 @@ impl Source for Archive {
                 return Ok(Extent::Missing { next });
             }
             Some((_, Segment::Gzip(gzip))) => return gzip.read(offset, bytes_max, out),
-            Some((_, Segment::Packed(packed))) => return packed.read(offset, bytes_max, out),
+            Some((_, Segment::Packed(packed))) => return packed.read(offset, bytes_max, &mut self.rules, out),
             Some((_, Segment::Plain { file, path })) => (path.clone(), file::read_at(file, offset, bytes_max, out)),
         };
         let got = got.map_err(|error| file::context(&error, "read", &path))?;

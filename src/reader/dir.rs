@@ -4,6 +4,7 @@ use super::archive::{Archive, segment_number};
 use super::file;
 use super::live::{self, Live, Owner};
 use super::source::{Extent, Source};
+use super::wanted::Wanted;
 use crate::segment::layout::{Header, HeaderError};
 use crate::segment::packed::Index;
 use crate::shm::directory::{copied_from, is_of_another};
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Name of the folder of journals in a log directory.
 pub const JOURNAL_DIR: &str = ".journal";
@@ -218,6 +220,11 @@ impl ProcessSource {
     /// The first block at `offset` of a segment or behind it, if the segment is packed and was read last.
     pub fn block_from(&self, number: u64, offset: u64) -> Option<Index> {
         self.archive.block_from(number, offset)
+    }
+
+    /// What is not wanted of the archive need not be read; see [`Archive::sift`].
+    pub fn sift(&mut self, wanted: Option<&Arc<Wanted>>) {
+        self.archive.sift(wanted);
     }
 
     /// The numbers of all segments that are there.

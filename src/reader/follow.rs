@@ -13,6 +13,7 @@ use super::source::{Extent, Source as _};
 use super::wanted::Wanted;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Bytes that are read at once from a journal with little news. Twice as many after each full window.
@@ -90,7 +91,7 @@ pub struct Follower {
     known: HashSet<String>,
     refreshed: Instant,
     start: Start,
-    wanted: Wanted,
+    wanted: Arc<Wanted>,
     /// Where journals that are not in the merge yet are to be taken up.
     places: Cursor,
     /// Records before this time may have been left out, because of `start`.
@@ -124,7 +125,7 @@ impl Follower {
             known: HashSet::new(),
             refreshed: Instant::now(),
             start,
-            wanted: Wanted::default(),
+            wanted: Arc::default(),
             places,
             complete_from_ns: i64::MIN,
         };
@@ -133,9 +134,9 @@ impl Follower {
         Ok(follower)
     }
 
-    /// Passes over blocks of packed segments without reading them, from now on, where nothing in them is wanted.
+    /// Passes over what is not wanted of packed segments, from now on: to be called before anything is read.
     pub fn set_wanted(&mut self, wanted: Wanted) {
-        self.wanted = wanted;
+        self.wanted = Arc::new(wanted);
     }
 
     /// How far this has come in each journal, the [current](Self::current) record included. Journals that are gone
@@ -290,9 +291,10 @@ impl Follower {
 
 impl Member {
     /// Says whether there was any news.
-    fn read(&mut self, journal: &mut Journal, wanted: &Wanted) -> io::Result<bool> {
+    fn read(&mut self, journal: &mut Journal, wanted: &Arc<Wanted>) -> io::Result<bool> {
         self.at_end = true;
         let mut news = false;
+        self.source.sift(Some(wanted).filter(|wanted| wanted.sifts() && journal.may_leave_out()));
         // Where bytes up to the next block were not enough.
         let mut whole_at = None;
         // Loaded before the journal is read to its end, so that it holds for what is read.

@@ -13,6 +13,7 @@ pub mod merge;
 mod packed;
 mod pending;
 pub mod record;
+mod sieve;
 pub mod source;
 pub mod time;
 pub mod wanted;

@@ -2,6 +2,7 @@
 //! segment; header and definitions stand there once more, if there is room, so that what is whole behind can be read.
 
 use super::file::context;
+use super::sieve::Rules;
 use super::source::Extent;
 use crate::segment::layout::HEADER_BYTES;
 use crate::segment::packed::{Chain, Index, Link, Member, ReadAt as _, readable};
@@ -47,7 +48,13 @@ impl Packed {
     }
 
     /// As [`Source::read`](super::source::Source::read).
-    pub(super) fn read(&mut self, offset: u64, bytes_max: usize, out: &mut Vec<u8>) -> io::Result<Extent> {
+    pub(super) fn read(
+        &mut self,
+        offset: u64,
+        bytes_max: usize,
+        rules: &mut Option<Rules>,
+        out: &mut Vec<u8>,
+    ) -> io::Result<Extent> {
         let all = self.chain.segment_bytes();
         let start = out.len();
         loop {
@@ -60,7 +67,7 @@ impl Packed {
                 return Ok(Extent::More);
             }
             if self.piece.as_ref().is_none_or(|(from, to, _)| !(*from..*to).contains(&at)) {
-                self.piece = Some(self.load(at)?);
+                self.piece = Some(self.load(at, rules)?);
             }
             let Some((from, to, bytes)) = &self.piece else { return Ok(Extent::End) };
             let given = bytes.get((at - from) as usize..).unwrap_or_default();
@@ -83,7 +90,7 @@ impl Packed {
     }
 
     /// The piece in which the segment's byte `at` stands.
-    fn load(&mut self, at: u64) -> io::Result<(u64, u64, Vec<u8>)> {
+    fn load(&mut self, at: u64, rules: &mut Option<Rules>) -> io::Result<(u64, u64, Vec<u8>)> {
         let mut bytes = self.piece.take().map(|(_, _, bytes)| bytes).unwrap_or_default();
         bytes.clear();
         let (from, to) = match self.chain.find(at) {
@@ -91,7 +98,7 @@ impl Packed {
                 let Some(link) = self.chain.blocks.get(number).copied() else { return Ok((at, at, bytes)) };
                 let place = (u64::from(link.index.raw_at), link.index.raw_end());
                 if !self.damaged.contains(&number) {
-                    if self.unpack(&link, &mut bytes)? {
+                    if self.unpack(&link, rules, &mut bytes)? {
                         return Ok((place.0, place.1, bytes));
                     }
                     self.damaged.insert(number);
@@ -100,15 +107,15 @@ impl Packed {
             }
             Err(hole) => hole,
         };
-        self.substitute(from, to, &mut bytes)?;
+        self.substitute(from, to, rules, &mut bytes)?;
         Ok((from, to, bytes))
     }
 
     /// What stands in the stead of a hole: definitions, behind the header where that is missing.
-    fn substitute(&mut self, from: u64, to: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
+    fn substitute(&mut self, from: u64, to: u64, rules: &mut Option<Rules>, bytes: &mut Vec<u8>) -> io::Result<()> {
         let Some(spare) = self.chain.spare else { return Ok(()) };
         let behind = to == self.chain.segment_bytes();
-        if behind || !self.unpack(&spare, bytes)? {
+        if behind || !self.unpack(&spare, rules, bytes)? {
             // Nothing comes that would need them.
             bytes.clear();
             return Ok(());
@@ -121,13 +128,17 @@ impl Packed {
         Ok(())
     }
 
-    /// Whether the member is whole; then its piece is appended to `out`.
-    fn unpack(&mut self, link: &Link, out: &mut Vec<u8>) -> io::Result<bool> {
+    /// Whether the member is whole; then what is wanted of its piece is appended to `out`.
+    fn unpack(&mut self, link: &Link, rules: &mut Option<Rules>, out: &mut Vec<u8>) -> io::Result<bool> {
         let Link { at, index } = link;
         self.buffer.resize(index.member_bytes as usize, 0);
         let read = self.file.read_full_at(&mut self.buffer, *at);
         let got = read.map_err(|error| context(&error, "read", &self.path))?;
         let member = self.buffer.get(..got).unwrap_or_default();
-        Ok(Member::new(*index, member).and_then(|member| member.unpack(out)).is_some())
+        let unpack = |member: Member<'_>| match rules {
+            Some(rules) => member.sift(rules, out),
+            None => member.unpack(out),
+        };
+        Ok(Member::new(*index, member).and_then(unpack).is_some())
     }
 }

@@ -1,14 +1,14 @@
-//! Which records somebody wants, as far as a block of a packed segment tells that it has none of them.
+//! Which records somebody wants, as far as a packed segment tells it without their being put together.
 //!
 //! Pure.
 
 use crate::level::LevelFilter;
 use crate::segment::packed::{Outline, SAID};
 
-/// What a reader may pass over: records of other times and levels. It gives every record that is wanted, with the same time
+/// What a reader may pass over: all other records. It gives every record that is wanted, with the same time
 /// and in the same order, but for a thread whose clock went back over the edge of what was passed over; of those that are not
 /// wanted, it gives as many as come along.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Wanted {
     /// Records from this time on, nanoseconds since the Unix epoch.
     pub since_ns: i64,
@@ -16,11 +16,30 @@ pub struct Wanted {
     pub until_ns: i64,
     /// Records of these levels.
     pub level: LevelFilter,
+    /// Records of these targets and of those below them (`a` takes `a::b`); all where there are none.
+    pub targets: Vec<String>,
+    /// Records that have each of these values.
+    pub values: Vec<Value>,
+}
+
+/// A named value of a record, with what it may be. What is asked for in another way must not be said here.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Value {
+    /// The key, or the name in the format string; not that of something that all records have, such as `level`.
+    pub name: String,
+    /// One of these, as a user writes them: `12345` is an integer or a text.
+    pub texts: Vec<String>,
 }
 
 impl Default for Wanted {
     fn default() -> Self {
-        Self { since_ns: i64::MIN, until_ns: i64::MAX, level: LevelFilter::Trace }
+        Self {
+            since_ns: i64::MIN,
+            until_ns: i64::MAX,
+            level: LevelFilter::Trace,
+            targets: Vec::new(),
+            values: Vec::new(),
+        }
     }
 }
 
@@ -28,6 +47,19 @@ impl Wanted {
     /// Whether nothing is passed over.
     pub fn is_all(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether records of this target are wanted.
+    pub fn takes_target(&self, target: &str) -> bool {
+        let below = |wanted: &String| {
+            target.strip_prefix(wanted.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        };
+        self.targets.is_empty() || self.targets.iter().any(below)
+    }
+
+    /// Whether it depends on more than the time.
+    pub(super) fn sifts(&self) -> bool {
+        self.level != LevelFilter::Trace || !self.targets.is_empty() || !self.values.is_empty()
     }
 
     /// Whether a block has nothing that is wanted. `times` are least and greatest time of its records.

@@ -121,6 +121,9 @@ pub enum Kind {
     /// since it was made. Remembered records of that ring follow, if any do: `ticks` is that of the record on ring `by` for
     /// whose sake they are written, and their place in the order; [`WRITER_RING`] where the process ended.
     Flight = 11,
+    /// In memory only: records that nobody wants stood here, and were not unpacked. The payload says nothing, and the checksum
+    /// is over the header alone.
+    Passed = 12,
 }
 
 impl Kind {
@@ -138,6 +141,7 @@ impl Kind {
             9 => Self::Recovered,
             10 => Self::Note,
             11 => Self::Flight,
+            12 => Self::Passed,
             _ => return None,
         })
     }

@@ -14,6 +14,7 @@
 //!
 //! * [`room`]: what is given up when the disk is full.
 //! * [`trouble`], [`statement`]: what is said of it all, in health and in the log.
+//! * [`unsaid`]: what could not be said, left to the next worker.
 //! * [`checkup`], [`alert`]: how everything is, and who is told.
 //! * [`process`]: what all of this needs of a logging process.
 //!
@@ -38,6 +39,7 @@ mod statement;
 mod survive;
 mod thread;
 mod trouble;
+mod unsaid;
 pub(crate) mod views;
 mod watch;
 
@@ -412,6 +414,7 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
             self.statements.step(first.process.control());
         }
         self.given_up.state(self.tended.iter().map(|tended| tended.process.control()));
+        self.leave_word();
         // After the trouble is known, so that who waited for a flush finds what health says to be true.
         self.views.tell();
         self.trouble = trouble;
@@ -464,6 +467,12 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
                     self.checkup.note_crash(&one);
                 }
             }
+            if !self.tended.is_empty() {
+                let taken = unsaid::take(&self.journals, &mut self.statements, &mut self.given_up);
+                self.troubles.see("reading what another could not say", taken);
+                // At once: what a page has counted, recovery states.
+                count(&self.tended, &mut self.given_up);
+            }
         }
         let look = self.looked_at.is_none_or(|at| at.elapsed() >= watch::LOOK_INTERVAL);
         if look {
@@ -515,6 +524,20 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
         }
         self.views.incidents().into_iter().for_each(|text| self.statements.say(text));
         self.check_up(false);
+    }
+
+    /// Leaves to the next worker what there is to say, where nobody is there in whose log it could be; `false` if it cannot.
+    fn leave_word(&mut self) -> bool {
+        if !self.tended.is_empty() {
+            return true;
+        }
+        let left = unsaid::leave(&self.journals, &self.statements, &self.given_up);
+        let is_left = left.is_ok();
+        if is_left {
+            (self.statements, self.given_up) = Default::default();
+        }
+        self.troubles.see("leaving word of losses", left);
+        is_left
     }
 
     /// Deletes the oldest while there is little room below the cap, so that nothing that is written has to wait for it.
@@ -617,6 +640,9 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
         if let Err(error) = archives.and_then(|()| self.views.retire()) {
             self.full = is_full(&error);
             self.views.note(format!("syncing at the end: {error}"));
+            return false;
+        }
+        if !self.leave_word() && since.elapsed() < COMPRESSION_END_MAX {
             return false;
         }
         for tended in self.tended.iter().filter(ends) {

@@ -18,6 +18,9 @@ use crate::shm::control::{Control, WorkerWords};
 use std::io;
 use std::sync::atomic::Ordering;
 
+/// Before the numbers of what was not stated.
+const UNSAID: &str = "given up: ";
+
 /// What was given up: not stated yet, and not counted yet.
 #[derive(Default, Debug)]
 pub(super) struct GivenUp {
@@ -73,6 +76,28 @@ impl GivenUp {
                 page.worker.given_up_stated.fetch_add(lost, Ordering::Relaxed);
             }
         }
+    }
+
+    /// What no page has counted, as [`take_over`](Self::take_over) understands it. What a page has, recovery states.
+    pub(super) fn unsaid(&self) -> Option<String> {
+        let Sums { segments, backups, bytes, lost, awaited } = self.uncounted;
+        (segments > 0 || backups > 0).then(|| format!("{UNSAID}{segments} {backups} {bytes} {lost} {awaited}"))
+    }
+
+    /// Adds what another did not state; `false`, and nothing done, for other words.
+    pub(super) fn take_over(&mut self, line: &str) -> bool {
+        let Some(numbers) = line.strip_prefix(UNSAID) else { return false };
+        let numbers: Option<Vec<u64>> = numbers.split(' ').map(|number| number.parse().ok()).collect();
+        if let Some([segments, backups, bytes, lost, awaited]) = numbers.as_deref() {
+            self.add(|sums| {
+                sums.segments = sums.segments.saturating_add(*segments);
+                sums.backups = sums.backups.saturating_add(*backups);
+                sums.bytes = sums.bytes.saturating_add(*bytes);
+                sums.lost = sums.lost.saturating_add(*lost);
+                sums.awaited = sums.awaited.saturating_add(*awaited);
+            });
+        }
+        true
     }
 
     fn statement(&self) -> Option<String> {

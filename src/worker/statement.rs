@@ -32,6 +32,19 @@ impl Statements {
         }
     }
 
+    /// What waits, a line each, as [`take_over`](Self::take_over) understands it.
+    pub(super) fn unsaid(&self) -> impl Iterator<Item = String> {
+        self.waiting.iter().map(|(level, text)| format!("{} {}", *level as u8, text.replace('\n', " ")))
+    }
+
+    /// Has said what waited elsewhere.
+    pub(super) fn take_over(&mut self, line: &str) {
+        let level = |number: &str| number.parse().ok().and_then(Level::from_u8);
+        if let Some((level, text)) = line.split_once(' ').and_then(|(number, text)| Some((level(number)?, text))) {
+            self.say_at(level, text.to_owned());
+        }
+    }
+
     /// Hands over what the writer takes.
     pub(super) fn step(&mut self, control: &Control) {
         while let Some((level, text)) = self.waiting.front() {

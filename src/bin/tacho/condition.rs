@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use std::fmt::Write as _;
 use tachograph::format::{Decoded, Field, ValueRef};
 use tachograph::reader::record::{Body, RecordRef};
+use tachograph::reader::wanted::Value;
 
 /// How a value is compared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,6 +73,16 @@ impl Conditions {
             self.any.push((condition.key.clone(), vec![condition]));
         }
         Ok(true)
+    }
+
+    /// Values that a record has if they hold, as far as they ask for equal ones.
+    pub(crate) fn values(&self) -> Vec<Value> {
+        let of_records = |(key, _): &&(String, Vec<Condition>)| !OWN.contains(&key.as_str());
+        let value = |(key, of_key): &(String, Vec<Condition>)| Value {
+            name: key.clone(),
+            texts: of_key.iter().map(|condition| condition.wanted.text.clone()).collect(),
+        };
+        self.any.iter().filter(of_records).map(value).collect()
     }
 
     /// Whether they hold for a record.
@@ -196,6 +207,9 @@ impl Wanted {
         }
     }
 }
+
+/// What records have of their own: [`own`] and the level.
+const OWN: [&str; 9] = ["target", "level", "thread", "tid", "process", "seq", "file", "line", "module"];
 
 /// Puts a value of the record's own; says whether there is one of that name.
 pub(crate) fn own(record: &RecordRef<'_>, key: &str, out: &mut String) -> bool {

@@ -21,6 +21,10 @@ pub(crate) fn run(args: &Args, grep: &Grep) -> io::Result<ExitCode> {
     let mut select = Select::new(&grep.filter)?.only_messages(grep.show.output);
     let mut terms = Terms::new(grep)?;
     let mut printer = Printer::new(grep)?;
+    // Around a match, others are shown.
+    if !grep.invert_match && (printer.after, printer.before) == (0, 0) {
+        select.only_with(terms.conditions.values());
+    }
     let mut talk = Talk::new(args);
     let (mut found, found_max) = (0_u64, grep.max_count.unwrap_or(u64::MAX));
     let (count, silent) = (grep.count, args.quiet && !grep.count);

@@ -9,12 +9,11 @@ use jiff::tz::TimeZone;
 use std::io;
 use tachograph::LevelFilter;
 use tachograph::reader::record::{Body, RecordRef};
-use tachograph::reader::wanted::Wanted;
+use tachograph::reader::wanted::{Value, Wanted};
 
 /// A filter of records.
 pub(crate) struct Select {
-    units: Vec<String>,
-    level: LevelFilter,
+    wanted: Wanted,
     grep: Matcher,
     pub(crate) since_ns: Option<i64>,
     pub(crate) until_ns: Option<i64>,
@@ -36,16 +35,16 @@ impl Select {
         if let Some(pattern) = &filter.grep {
             grep.add(&[pattern], Manner::default()).map_err(|why| invalid(format!("--grep: {why}")))?;
         }
-        Ok(Self {
-            units: filter.units.clone(),
+        let (since_ns, until_ns) = (time("--since", &filter.since)?, time("--until", &filter.until)?);
+        let all = Wanted::default();
+        let wanted = Wanted {
+            since_ns: since_ns.unwrap_or(all.since_ns),
+            until_ns: until_ns.unwrap_or(all.until_ns),
             level: filter.priority.unwrap_or(LevelFilter::Trace),
-            grep,
-            since_ns: time("--since", &filter.since)?,
-            until_ns: time("--until", &filter.until)?,
-            messages_alone: false,
-            left_out: false,
-            found: false,
-        })
+            targets: filter.units.clone(),
+            values: Vec::new(),
+        };
+        Ok(Self { wanted, grep, since_ns, until_ns, messages_alone: false, left_out: false, found: false })
     }
 
     /// Leaves out what an output of messages alone cannot show.
@@ -54,22 +53,23 @@ impl Select {
         Self { messages_alone: output == Output::Raw, ..self }
     }
 
+    /// Wants no records but those with these values, of which [`wants`](Self::wants) may still let others pass.
+    pub(crate) fn only_with(&mut self, values: Vec<Value>) {
+        self.wanted.values = values;
+    }
+
     /// What readers may pass over.
     pub(crate) fn wanted(&self) -> Wanted {
-        let all = Wanted::default();
-        Wanted {
-            since_ns: self.since_ns.unwrap_or(all.since_ns),
-            until_ns: self.until_ns.unwrap_or(all.until_ns),
-            level: self.level,
-        }
+        self.wanted.clone()
     }
 
     /// Whether a record is wanted.
     pub(crate) fn wants(&mut self, record: &RecordRef<'_>) -> bool {
-        let in_time = self.since_ns.is_none_or(|since| record.unix_ns >= since)
-            && self.until_ns.is_none_or(|until| record.unix_ns <= until);
-        let wanted =
-            in_time && self.level.passes(record.level) && self.is_of_unit(record.target) && self.grep.matches(record);
+        let Wanted { since_ns, until_ns, level, .. } = self.wanted;
+        let wanted = (since_ns..=until_ns).contains(&record.unix_ns)
+            && level.passes(record.level)
+            && self.wanted.takes_target(record.target)
+            && self.grep.matches(record);
         let left_out = wanted && self.messages_alone && !matches!(record.body, Body::Message { .. });
         self.left_out |= left_out;
         self.found |= wanted;
@@ -88,15 +88,9 @@ impl Select {
 
     /// Says that nothing was found of the targets that were named: they may be misspelt.
     pub(crate) fn about_units(&self, talk: &mut Talk) {
-        if !self.found && !self.units.is_empty() {
-            talk.say(format!("nothing was found of {}; tacho stat names the targets", self.units.join(", ")));
+        let units = &self.wanted.targets;
+        if !self.found && !units.is_empty() {
+            talk.say(format!("nothing was found of {}; tacho stat names the targets", units.join(", ")));
         }
-    }
-
-    fn is_of_unit(&self, target: &str) -> bool {
-        let below = |unit: &String| {
-            target.strip_prefix(unit.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
-        };
-        self.units.is_empty() || self.units.iter().any(below)
     }
 }

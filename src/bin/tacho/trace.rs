@@ -22,6 +22,7 @@ pub(crate) fn run(args: &Args, trace: &Trace) -> io::Result<ExitCode> {
         }
     }
     let mut select = Select::new(&trace.filter)?.only_messages(trace.show.output);
+    select.only_with(conditions.values());
     let mut format = line::format(&trace.show)?;
     let mut talk = Talk::new(args);
     let (mut lines, mut bytes) = (Vec::new(), 0);

@@ -298,9 +298,14 @@ impl Journal {
         }
     }
 
+    /// Whether it makes no difference to the other records that some are not fed.
+    pub(super) fn may_leave_out(&self) -> bool {
+        self.resumed.is_none()
+    }
+
     /// Whether a block of the segment that is being read has nothing that is wanted.
     pub(super) fn may_pass(&self, block: &Index, wanted: &Wanted) -> bool {
-        let Some(segment) = self.segment.as_ref().filter(|_| !self.manual && self.resumed.is_none()) else {
+        let Some(segment) = self.segment.as_ref().filter(|_| !self.manual && self.may_leave_out()) else {
             return false;
         };
         let Outline { ticks, anchor, .. } = block.outline;

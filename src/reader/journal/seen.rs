@@ -110,6 +110,13 @@ impl Numbers {
             self.ticks = self.ticks.max(ticks);
             return true;
         }
+        // Between this run and the next one nothing was taken.
+        if seq.wrapping_sub(self.to) < self.limit.wrapping_sub(self.to) {
+            self.past.insert(self.from, self.to.wrapping_sub(self.from));
+            (self.from, self.to) = (seq, seq.wrapping_add(1));
+            self.ticks = self.ticks.max(ticks);
+            return true;
+        }
         self.take_elsewhere(seq, ticks)
     }
 

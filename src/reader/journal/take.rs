@@ -275,6 +275,7 @@ impl Journal {
                 true
             }
             Some(Kind::Seal) => return true,
+            Some(Kind::Passed) => return false,
             Some(Kind::Dropped) => {
                 // A statement does not hold back the records behind it, whose ticks it need not be older than.
                 let ring = u16_at(payload, 0);

@@ -184,6 +184,36 @@ pub(super) fn take(bytes: &mut &[u8], count: usize, values: &mut Vec<u64>) -> Op
     Some(())
 }
 
+/// Passes over a column of `count` values.
+pub(super) fn skip(bytes: &mut &[u8], count: usize) -> Option<()> {
+    if count == 0 {
+        return Some(());
+    }
+    match *varint::take_bytes(bytes, 1)?.first()? {
+        EQUAL => _ = varint::take(bytes)?,
+        PLAIN => skip_numbers(bytes, count)?,
+        DIFFERENCES => {
+            varint::take(bytes)?;
+            skip_numbers(bytes, count - 1)?;
+        }
+        FEW => {
+            for _ in 0..varint::take_length(bytes, FEW_MAX)? {
+                varint::take(bytes)?;
+            }
+            varint::take_bytes(bytes, count)?;
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+fn skip_numbers(bytes: &mut &[u8], count: usize) -> Option<()> {
+    varint::take(bytes)?;
+    varint::take(bytes)?;
+    let width = *varint::take_bytes(bytes, 1)?.first()?;
+    varint::take_bytes(bytes, count.checked_mul(usize::from(width))?).map(|_| ())
+}
+
 /// Appends `count` numbers to `values`.
 fn take_numbers(bytes: &mut &[u8], count: usize, values: &mut Vec<u64>) -> Option<()> {
     let (least, divisor) = (varint::take(bytes)?, varint::take(bytes)?);
@@ -218,6 +248,8 @@ mod tests {
         let (mut rest, mut back) = (out.as_slice(), vec![7]);
         take(&mut rest, values.len(), &mut back).unwrap();
         assert!(rest.is_empty() && back == values);
+        let mut rest = out.as_slice();
+        assert!(skip(&mut rest, values.len()).is_some() && rest.is_empty());
         (out[0], out.len())
     }
 
@@ -255,8 +287,11 @@ mod tests {
         #[test]
         fn any_bytes_are_taken_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200), count in 0..300_usize) {
             let mut values = Vec::new();
-            if take(&mut bytes.as_slice(), count, &mut values).is_some() {
+            let (mut taken, mut skipped) = (bytes.as_slice(), bytes.as_slice());
+            let is_skipped = skip(&mut skipped, count).is_some();
+            if take(&mut taken, count, &mut values).is_some() {
                 prop_assert_eq!(values.len(), count);
+                prop_assert!(is_skipped && taken.len() == skipped.len());
             }
         }
     }

@@ -91,6 +91,20 @@ pub(super) fn take(bytes: &mut &[u8], count: usize, values: &mut Vec<u64>) -> Op
     Some(())
 }
 
+/// Passes over a column of `count` floats.
+pub(super) fn skip(bytes: &mut &[u8], count: usize) -> Option<()> {
+    let digits = *varint::take_bytes(bytes, 1)?.first()?;
+    column::skip(bytes, count)?;
+    if digits == BITS {
+        return Some(());
+    }
+    for _ in 0..varint::take_length(bytes, count)? {
+        varint::take(bytes)?;
+        varint::take_bytes(bytes, 8)?;
+    }
+    Some(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +118,8 @@ mod tests {
         let (mut rest, mut back) = (out.as_slice(), Vec::new());
         take(&mut rest, bits.len(), &mut back).unwrap();
         assert!(rest.is_empty() && back == bits);
+        let mut rest = out.as_slice();
+        assert!(skip(&mut rest, bits.len()).is_some() && rest.is_empty());
         out.len()
     }
 

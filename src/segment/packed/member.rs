@@ -33,6 +33,7 @@
 use super::BLOCK_BYTES;
 use super::body::{Body, deflate};
 use super::pack::{Outline, Stated};
+use super::sieve::Sieve;
 use super::unpack;
 use crate::compress::{Codec, without_zstd};
 use crate::crc;
@@ -206,12 +207,21 @@ impl<'a> Member<'a> {
         (u32_at(trailer, 4) == index.body_bytes).then_some(Self { index, deflated, crc: u32_at(trailer, 0) })
     }
 
+    /// Appends what a sieve wants of the segment's piece to `out`, and frames that say nothing in the place of the rest; as
+    /// [`unpack`](Self::unpack), but for the checksum over the piece: that over the body was checked.
+    pub fn sift(&self, sieve: &mut dyn Sieve, out: &mut Vec<u8>) -> Option<()> {
+        if !self.index.packed {
+            return self.unpack(out);
+        }
+        unpack::unpack(&self.inflate()?, self.index.salt, self.index.raw_bytes as usize, Some(sieve), out)
+    }
+
     /// Appends the segment's piece to `out`; `None`, and `out` as it was, where the member is damaged.
     pub fn unpack(&self, out: &mut Vec<u8>) -> Option<()> {
         let body = self.inflate()?;
         let (start, bytes) = (out.len(), self.index.raw_bytes as usize);
         if self.index.packed {
-            unpack::unpack(&body, self.index.salt, bytes, out)?;
+            unpack::unpack(&body, self.index.salt, bytes, None, out)?;
         } else {
             out.extend_from_slice(&body);
         }

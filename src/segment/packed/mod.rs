@@ -34,6 +34,7 @@ mod decimal;
 mod member;
 mod pack;
 mod shape;
+mod sieve;
 mod texts;
 mod unpack;
 mod varint;
@@ -41,6 +42,8 @@ mod varint;
 pub use chain::{Chain, Form, Link, ReadAt, form};
 pub use member::{INDEX_BYTES, Index, MEMBER_BYTES_MIN, MEMBER_HEAD_BYTES, Member, readable};
 pub use pack::{Outline, SAID, Stated};
+pub use shape::field_of;
+pub use sieve::{Rows, Sieve, Test, Values};
 
 use super::layout::{HEADER_BYTES, Header, Kind, SALT_AT, WRITER_RING, u64_at};
 use super::salvage::find_salt;
@@ -210,7 +213,7 @@ pub fn pack(segment: &[u8], codec: Codec) -> io::Result<Vec<u8>> {
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn unpack_body(body: &[u8], salt: u32, bytes: usize) -> Option<Vec<u8>> {
     let mut out = Vec::new();
-    unpack::unpack(body, salt, bytes, &mut out).map(|()| out)
+    unpack::unpack(body, salt, bytes, None, &mut out).map(|()| out)
 }
 
 /// Unpacks a whole file that is in memory, of which every member is whole; `None` where it is not.

@@ -2,7 +2,7 @@
 //! like beside like.
 
 use super::varint;
-use crate::record::definition::{decode_site, unpadded};
+use crate::record::definition::{SiteDef, decode_site, unpadded};
 use crate::record::types::{OwnedShape, OwnedType};
 use crate::segment::layout::u32_at;
 use crate::value::CUT;
@@ -72,11 +72,7 @@ impl Shape {
     /// The shape of a site's records, by the payload of its definition, and its level.
     fn of(definition: &[u8]) -> Option<(u32, u8, Self)> {
         let site = unpadded(definition, |bytes| decode_site(bytes).ok())?;
-        let mut tokens = Vec::new();
-        // The component.
-        if site.target.is_none() {
-            tokens.push(Token::Integer(4));
-        }
+        let mut tokens = component_of(&site);
         let _ = site.types.iter().try_for_each(|ty| flatten(ty, &mut tokens));
         Some((site.id, site.level as u8, Self::new(tokens)))
     }
@@ -112,6 +108,21 @@ impl Shape {
         let numbers = varint::take_bytes(bytes, count)?;
         numbers.iter().map(|number| Token::from_number(*number)).collect::<Option<_>>().map(Self::new)
     }
+}
+
+/// The place among the fields of a site's records, and how many it has, of value `slot` of its types; `None` where that differs
+/// from record to record.
+pub fn field_of(site: &SiteDef, slot: usize) -> Option<(usize, usize)> {
+    let mut tokens = component_of(site);
+    site.types.get(..slot)?.iter().try_for_each(|ty| flatten(ty, &mut tokens)).ok()?;
+    let before = tokens.len();
+    flatten(site.types.get(slot)?, &mut tokens).ok()?;
+    Some((before, tokens.len() - before))
+}
+
+/// The component that stands before the values, where the site has no target.
+fn component_of(site: &SiteDef) -> Vec<Token> {
+    if site.target.is_none() { vec![Token::Integer(4)] } else { Vec::new() }
 }
 
 /// Appends the fields of a type; `Err` where they are not the same in each record: there the shape ends.

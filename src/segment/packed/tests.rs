@@ -234,3 +234,72 @@ fn files_of_version_1_are_readable() {
     }
     assert_eq!(crc(&unpack(&std::fs::read(packed).unwrap()).unwrap()), std::fs::read_to_string(sum).unwrap());
 }
+
+/// Wants some rows of every call site.
+struct Want(Rows, u64);
+
+impl Sieve for Want {
+    fn hear(&mut self, _: Option<Kind>, _: &[u8]) {
+        self.1 += 1;
+    }
+
+    fn rows(&mut self, _: u32) -> Rows {
+        self.0.clone()
+    }
+}
+
+#[test]
+fn a_sieve_leaves_what_is_wanted_where_it_stood() {
+    let mut segment = segment(300_000);
+    // A gap, and a frame behind it whose neighbours are wanted or not.
+    let damaged = 150_000..150_004;
+    segment[damaged].fill(0xa5);
+    let salt = blocks_salt(&segment);
+    let frames = |bytes: &[u8]| -> Vec<(u64, u32, u16, u32, u64, Vec<u8>)> {
+        let items = Scanner::new(&bytes[HEADER_BYTES..], HEADER_BYTES as u64, salt, Tail::Final);
+        let mut damage = 0;
+        let frames = items
+            .filter_map(|item| match item {
+                Item::Frame { offset, frame } => {
+                    Some((offset, frame.site, frame.ring, frame.seq, frame.ticks, frame.payload.to_vec()))
+                }
+                Item::Damage { bytes, .. } => {
+                    damage += bytes;
+                    None
+                }
+            })
+            .collect();
+        assert!((1..1000).contains(&damage), "{damage}: the gap, and nothing else");
+        frames
+    };
+    let passed = |(_, site, ring, ..): &&(u64, u32, u16, u32, u64, Vec<u8>)| {
+        *ring == WRITER_RING && *site == Kind::Passed as u32
+    };
+    let (all, file) = (frames(&segment), pack(&segment, GZIP).unwrap());
+    let index = Index::find_at(&file).unwrap();
+    let member = Member::new(index, &file[..index.member_bytes as usize]).unwrap();
+    let order = |payload: &[u8]| u64_at(payload, 0);
+    let wanted: Vec<u64> = (0..5_000).filter(|n| n % 97 < 2).collect();
+    let test = |values| Rows::Where(vec![Test { field: 0, values }]);
+    type Keeps<'a> = &'a dyn Fn(&[u8]) -> bool;
+    let cases: [(Rows, Keeps<'_>); 7] = [
+        (Rows::All, &|_| true),
+        (Rows::None, &|_| false),
+        (test(Values::Integers(8, wanted.clone())), &|payload| wanted.contains(&order(payload))),
+        (test(Values::IntegersBut(8, wanted.clone())), &|payload| !wanted.contains(&order(payload))),
+        (test(Values::IntegersBut(8, vec![])), &|_| true),
+        // The field is none such: it tells nothing.
+        (test(Values::Integers(4, vec![])), &|_| true),
+        (Rows::Where(vec![Test { field: 99, values: Values::Texts(vec![]) }]), &|_| true),
+    ];
+    for (rows, keeps) in cases {
+        let (mut out, mut want) = (vec![7; 3], Want(rows, 0));
+        member.sift(&mut want, &mut out).unwrap();
+        assert!(out.len() == 3 + segment.len() && want.1 > 2 && out[..3] == [7; 3]);
+        let (sifted, expected) = (frames(&out[3..]), all.iter().filter(|it| it.2 == WRITER_RING || keeps(&it.5)));
+        assert!(sifted.iter().filter(|it| !passed(it)).eq(expected), "{:?}", want.0);
+        let said_nothing = sifted.iter().filter(passed).count();
+        let whole = all.iter().all(|it| it.2 == WRITER_RING || keeps(&it.5));
+        assert_eq!(said_nothing == 0, whole, "{:?}", want.0);
+    }
+}

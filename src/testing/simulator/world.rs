@@ -318,6 +318,8 @@ impl World<'_> {
                 None => return false,
             }
         }
+        // It was given up, as one that is killed.
+        self.untold |= self.short;
         self.crashed = true;
         false
     }
