@@ -4,7 +4,7 @@ use crate::callsite::Site;
 use crate::clock::anchor::{Anchors, RATE_ONE};
 use crate::clock::ticks;
 use crate::logger::component::LogTo;
-use crate::ring::consumer::Front;
+use crate::ring::consumer::{Front, STAGE_BYTES};
 use crate::ring::handle::Handle;
 use crate::ring::memory::Ring;
 use crate::ring::pool::Pool;
@@ -69,7 +69,7 @@ fn ring(ring_bytes: usize) -> Arc<Pool> {
 pub fn transfer(ring_bytes: usize) -> (Sender, Receiver) {
     let pool = ring(ring_bytes);
     let consumer = Consumer::attach(only(&pool).header());
-    (Sender { pool: Arc::clone(&pool) }, Receiver { pool, consumer })
+    (Sender { pool: Arc::clone(&pool) }, Receiver { pool, consumer, stage: vec![0; STAGE_BYTES] })
 }
 
 fn only(pool: &Pool) -> &Ring {
@@ -124,6 +124,7 @@ impl LogTo for Sender {
 pub struct Receiver {
     pool: Arc<Pool>,
     consumer: Consumer,
+    stage: Vec<u8>,
 }
 
 impl Receiver {
@@ -132,7 +133,7 @@ impl Receiver {
     pub fn drain(&mut self, mut each: impl FnMut(&[u8])) -> u64 {
         let ring = only(&self.pool);
         let head = self.consumer.available(ring.header(), ring.capacity());
-        let batch = ring.committed(self.consumer.tail, head);
+        let batch = ring.committed(self.consumer.tail, head).staged(&mut self.stage);
         let mut records = 0;
         while let Front::Record(waiting) = self.consumer.front(&batch) {
             each(waiting.bytes);
