@@ -186,9 +186,7 @@ fn what_is_wanted_comes_as_if_all_was_read() {
         let takes = |(_, _, _, target, level, order): &&(i64, bool, u32, String, Level, String)| {
             let texts = wanted.values.first().map(|value| value.texts.as_slice());
             let qty = (2 * order.trim_start_matches("order ").parse::<u64>().unwrap()).to_string();
-            wanted.level.passes(*level)
-                && wanted.takes_target(target)
-                && texts.is_none_or(|texts| texts.iter().any(|text| *text == qty))
+            wanted.level.passes(*level) && wanted.takes_target(target) && texts.is_none_or(|texts| texts.contains(&qty))
         };
         let found = read(wanted.clone());
         let expected: Vec<_> = all.iter().filter(takes).collect();
