@@ -5,7 +5,7 @@ use super::segment_recover::Image;
 use super::segment_scan::build;
 use super::split;
 use crate::compress::Codec;
-use crate::segment::packed::{pack, unpack, unpack_body};
+use crate::segment::packed::{Rows, Test, Values, pack, sift_body, unpack, unpack_body};
 use std::sync::OnceLock;
 
 /// The largest segment here.
@@ -34,8 +34,17 @@ pub fn segment_pack(data: &[u8]) {
     // A body has no checksum: anything may come, of the length that was asked for.
     for bytes in [0, 24, 4096, BYTES_MAX] {
         let body = [b"TACHOPAK", rest].concat();
-        if let Some(out) = unpack_body(&body, 7, bytes) {
-            assert_eq!(out.len(), bytes);
+        let out = unpack_body(&body, 7, bytes);
+        assert!(out.as_ref().is_none_or(|out| out.len() == bytes));
+        assert!(sift_body(&body, 7, bytes, Rows::All) == out, "who wants all gets all");
+        let test = |field, values| Test { field, values };
+        let tests = vec![
+            test(0, Values::IntegersBut(8, vec![3, 5_000])),
+            test(1, Values::Integers(4, vec![0, 1])),
+            test(2, Values::Texts(vec![Vec::new(), b"a".to_vec()])),
+        ];
+        for rows in [Rows::None, Rows::Where(tests)] {
+            assert!(sift_body(&body, 7, bytes, rows).is_none_or(|out| out.len() == bytes));
         }
     }
 }

@@ -216,6 +216,20 @@ pub(crate) fn unpack_body(body: &[u8], salt: u32, bytes: usize) -> Option<Vec<u8
     unpack::unpack(body, salt, bytes, None, &mut out).map(|()| out)
 }
 
+/// The same with a sieve that wants these rows of each call site; for tests.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn sift_body(body: &[u8], salt: u32, bytes: usize, rows: Rows) -> Option<Vec<u8>> {
+    struct Each(Rows);
+    impl Sieve for Each {
+        fn hear(&mut self, _: Option<Kind>, _: &[u8]) {}
+        fn rows(&mut self, _: u32) -> Rows {
+            self.0.clone()
+        }
+    }
+    let mut out = Vec::new();
+    unpack::unpack(body, salt, bytes, Some(&mut Each(rows)), &mut out).map(|()| out)
+}
+
 /// Unpacks a whole file that is in memory, of which every member is whole; `None` where it is not.
 pub fn unpack(mut file: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
