@@ -73,12 +73,20 @@ pub struct Scanner<'a> {
     base: u64,
     salt: u32,
     tail: Tail,
+    sifted: bool,
 }
 
 impl<'a> Scanner<'a> {
     /// A scanner over `bytes`, which stand at offset `base` (a multiple of 8) of a segment with this `salt`.
     pub fn new(bytes: &'a [u8], base: u64, salt: u32, tail: Tail) -> Self {
-        Self { bytes, at: 0, base, salt, tail }
+        Self { bytes, at: 0, base, salt, tail, sifted: false }
+    }
+
+    /// The same over bytes that may come out of a sieve: of a [`Kind::Passed`] frame the header is checked, no more. Not for who
+    /// takes the bytes as they are: on disk such a frame is damage.
+    #[must_use]
+    pub(crate) fn sifted(self) -> Self {
+        Self { sifted: true, ..self }
     }
 
     /// The offset in the segment behind the last item; where to go on with more bytes.
@@ -93,8 +101,8 @@ impl<'a> Scanner<'a> {
         let bytes = claimed_bytes(rest)?;
         let frame = rest.get(..bytes)?;
         let crc = u32_at(frame, 4);
-        // What stands in the place of records that nobody wants is checked no further than that.
-        let is_passed = u16_at(frame, 2) == WRITER_RING
+        let is_passed = self.sifted
+            && u16_at(frame, 2) == WRITER_RING
             && u32_at(frame, 16) == Kind::Passed as u32
             && frame_crc(self.salt, frame.get(..FRAME_HEADER_BYTES)?) == crc;
         if !is_passed && frame_crc(self.salt, frame) != crc {

@@ -96,7 +96,7 @@ impl Journal {
         let mut rare = Vec::new();
         let mut sealed = false;
         let body = bytes.get(skip..).unwrap_or_default();
-        let mut scanner = Scanner::new(body, base + skip as u64, segment.salt, tail);
+        let mut scanner = Scanner::new(body, base + skip as u64, segment.salt, tail).sifted();
         self.want.offset = scanner.position();
         loop {
             while let Some((offset, frame)) = scanner.frame() {

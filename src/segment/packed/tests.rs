@@ -235,6 +235,16 @@ fn files_of_version_1_are_readable() {
     assert_eq!(crc(&unpack(&std::fs::read(packed).unwrap()).unwrap()), std::fs::read_to_string(sum).unwrap());
 }
 
+#[test]
+fn what_only_a_sieve_makes_is_carried_as_it_is() {
+    let mut segment = segment(50_000);
+    let salt = blocks_salt(&segment);
+    let mut passed = vec![9; 800];
+    sieve::fill(&mut passed, salt).unwrap();
+    segment.extend_from_slice(&passed);
+    assert_eq!(unpack(&pack(&segment, GZIP).unwrap()).unwrap(), segment);
+}
+
 /// Wants some rows of every call site.
 struct Want(Rows, u64);
 
@@ -256,7 +266,7 @@ fn a_sieve_leaves_what_is_wanted_where_it_stood() {
     segment[damaged].fill(0xa5);
     let salt = blocks_salt(&segment);
     let frames = |bytes: &[u8]| -> Vec<(u64, u32, u16, u32, u64, Vec<u8>)> {
-        let items = Scanner::new(&bytes[HEADER_BYTES..], HEADER_BYTES as u64, salt, Tail::Final);
+        let items = Scanner::new(&bytes[HEADER_BYTES..], HEADER_BYTES as u64, salt, Tail::Final).sifted();
         let mut damage = 0;
         let frames = items
             .filter_map(|item| match item {
