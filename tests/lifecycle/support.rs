@@ -49,10 +49,24 @@ impl Place {
     }
 
     pub(crate) fn lines(&self, view: &str) -> Vec<String> {
-        let text = fs::read_to_string(self.dir.join(format!("{view}.log"))).unwrap_or_default();
-        assert!(!text.contains('\0'));
+        let text = self.text(view);
         assert!(text.is_empty() || text.ends_with('\n'), "half a line: {text:?}");
         text.lines().map(str::to_owned).collect()
+    }
+
+    /// As [`Self::messages`], of a view that other threads write meanwhile: a read sees a write page by page
+    /// (ext4 moves the end of the file after each), so the last line may be there to the end of a page only.
+    #[allow(dead_code)]
+    pub(crate) fn messages_so_far(&self, view: &str) -> Vec<String> {
+        let text = self.text(view);
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole.lines().map(|line| line.split_once("] ").unwrap().1.to_owned()).collect()
+    }
+
+    fn text(&self, view: &str) -> String {
+        let text = fs::read_to_string(self.dir.join(format!("{view}.log"))).unwrap_or_default();
+        assert!(!text.contains('\0'));
+        text
     }
 
     /// Folders of processes that are in shared memory.

@@ -29,9 +29,9 @@ fn from_several_threads_too_and_globally() {
                     for number in 0..100_usize {
                         info!(target: "sync", "{thread} {number}");
                         let mine = format!("{thread} {number}");
-                        assert!(place.messages("sync").contains(&mine), "{mine}");
+                        assert!(place.messages_so_far("sync").contains(&mine), "{mine}");
                         info!(logger: part, "{thread} {number}");
-                        assert!(place.messages("part").contains(&mine), "{mine}");
+                        assert!(place.messages_so_far("part").contains(&mine), "{mine}");
                     }
                 });
             }
