@@ -181,7 +181,7 @@ fn lock_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::mark::SegmentStart;
+    use super::super::mark::{Late, SegmentStart};
     use super::super::record::Position;
     use super::*;
     use proptest::prelude::*;
@@ -191,7 +191,9 @@ mod tests {
         let watermark = (flags & 1 != 0).then_some(watermark);
         let start = SegmentStart { number, watermark, recovered: flags & 2 != 0, ticks };
         let read = Position { segment, offset };
-        Mark { start, read, out_last: (flags & 4 != 0).then_some((key, read)), whole: flags & 8 != 0 }
+        let last = Some((key, read));
+        let late = (flags & 16 != 0).then_some(Late { from: read, out_last: last.filter(|_| flags & 32 != 0) });
+        Mark { start, read, out_last: last.filter(|_| flags & 4 != 0), late, whole: flags & 8 != 0 }
     }
 
     proptest! {

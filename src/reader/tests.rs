@@ -554,6 +554,63 @@ fn write(process: u8, acts: &[Act]) -> JournalBuilder {
     journal
 }
 
+/// A journal that is read in the steps of a test.
+struct Life {
+    merge: Merge,
+    id: JournalId,
+}
+
+impl Life {
+    fn new(journal: Journal) -> Self {
+        let mut merge = Merge::new();
+        let id = merge.add(journal);
+        Self { merge, id }
+    }
+
+    fn journal(&self) -> &Journal {
+        self.merge.journal(self.id).unwrap()
+    }
+
+    /// Reads so many bytes, if all that is ready went out; with `hurry`, all of it is ready then, as behind a live
+    /// watermark. Lets so many records out at most.
+    fn step(
+        &mut self,
+        segments: &[(u64, Vec<u8>)],
+        (window, hurry, most): (usize, bool, usize),
+        out: &mut Vec<String>,
+    ) {
+        let journal = self.merge.journal_mut(self.id).unwrap();
+        if !journal.has_ready() {
+            let want = journal.want();
+            if let Some((_, bytes)) = segments.iter().find(|(number, _)| *number == want.segment) {
+                let bytes = &bytes[want.offset as usize..];
+                let mut most = window;
+                loop {
+                    let given = bytes[..most.min(bytes.len())].to_vec();
+                    let fed = journal.feed(given, Extent::Growing);
+                    if fed == Fed::Progress || (fed == Fed::Idle && most >= bytes.len()) {
+                        break;
+                    }
+                    most += 64;
+                }
+            }
+            if hurry {
+                self.merge.journal_mut(self.id).unwrap().let_out();
+            }
+        }
+        self.drain(most, out);
+    }
+
+    fn drain(&mut self, most: usize, out: &mut Vec<String>) {
+        for _ in 0..most {
+            if self.merge.advance() != Step::Record {
+                break;
+            }
+            out.push(seen(&self.merge.current().unwrap()).text);
+        }
+    }
+}
+
 /// Damage in one piece, wherever what was read at once ended.
 fn in_one_piece(all: Vec<Seen>) -> Vec<Seen> {
     let bytes = |seen: &Seen| seen.text.strip_prefix("damage ").and_then(|text| text.parse::<u64>().ok());
@@ -642,6 +699,71 @@ proptest! {
             drain(&mut merge, &mut out);
             prop_assert_eq!(in_one_piece(out), in_one_piece(whole));
         }
+    }
+
+    #[test]
+    fn a_journal_that_was_hurried_is_resumed_without_loss_or_repeat(
+        acts in acts(),
+        windows in prop::collection::vec((64_usize..900, any::<bool>(), 0_usize..12), 1..40),
+        stops in prop::collection::vec((0_usize..30, any::<bool>()), 1..6),
+        (from, to, part) in (0_usize..6, 0_usize..6, 0_usize..20),
+    ) {
+        let segments = write(1, &acts).segments();
+        let mut whole: Vec<String> = read_windows(&segments, 4096, true).into_iter().map(|seen| seen.text).collect();
+        let mut life = Life::new(Journal::new("p"));
+        let (mut out, mut at) = (Vec::new(), windows.iter().cycle());
+        let mut marks = Vec::new();
+        for (steps, before) in &stops {
+            for (window, hurry, most) in at.by_ref().take(*steps) {
+                life.step(&segments, (*window, *hurry, *most), &mut out);
+            }
+            let journal = life.journal();
+            let is_current = life.merge.current().is_some();
+            let mark = if *before && is_current { journal.mark_before() } else { journal.mark() };
+            let Some(mark) = mark else { continue };
+            if *before && is_current {
+                out.pop();
+            }
+            let mark = super::mark::Mark::decode(&mark.encode()).unwrap();
+            marks.push((mark, out.len()));
+            life = Life::new(Journal::resume("p", mark));
+        }
+        let between = (marks.get(from), marks.get(to).filter(|(mark, _)| mark.late.is_none()));
+        if let (Some((start, first)), Some((end, last))) = between && first <= last {
+            let mut of: Vec<String> = out[*first..*last].to_vec();
+            let mut again = Vec::new();
+            let journal = |mark: &super::mark::Mark| {
+                let mut journal = Journal::resume("p", *mark);
+                journal.end_at(*end);
+                journal
+            };
+            // Interrupted once.
+            let mut life = Life::new(journal(start));
+            for (window, hurry, most) in windows.iter().cycle().take(part) {
+                if life.journal().is_at_end() { break; }
+                life.step(&segments, (*window, *hurry, *most), &mut again);
+            }
+            if let Some(mark) = life.journal().mark() {
+                life = Life::new(journal(&mark));
+            }
+            for _ in 0..2000 {
+                if life.journal().is_at_end() { break; }
+                life.step(&segments, (512, false, 5), &mut again);
+            }
+            prop_assert!(life.journal().is_at_end());
+            life.merge.journal_mut(life.id).unwrap().let_out();
+            life.drain(usize::MAX, &mut again);
+            prop_assert_eq!(life.journal().mark().map(|mark| (mark.out_last, mark.read)), Some((end.out_last, end.read)));
+            of.sort_unstable();
+            again.sort_unstable();
+            prop_assert_eq!(again, of);
+        }
+        for _ in 0..2000 {
+            life.step(&segments, (4096, true, usize::MAX), &mut out);
+        }
+        out.sort_unstable();
+        whole.sort_unstable();
+        prop_assert_eq!(out, whole);
     }
 
     #[test]

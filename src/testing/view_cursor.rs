@@ -39,9 +39,11 @@ fn decoded(data: &[u8]) {
     }
     if let Some(mark) = Mark::decode(data) {
         assert_eq!(Mark::decode(&mark.encode()), Some(mark));
-        let journal = Journal::resume("process", mark);
+        let mut journal = Journal::resume("process", mark);
         assert_eq!(journal.want().segment, mark.start.number);
-        let _ = (journal.mark(), journal.mark_before(), journal.went_out_by(&mark));
+        let _ = (journal.mark(), journal.mark_before());
+        journal.end_at(mark);
+        let _ = (journal.mark(), journal.mark_before(), journal.is_at_end(), mark.is_out(1, mark.read));
     }
     let _ = crate::worker::cursor::decode(data);
     let _ = crate::worker::names::decode(data);

@@ -129,6 +129,27 @@ pub(super) struct Feed {
 impl Feed {
     /// A feed that goes on behind `cursor`.
     pub(super) fn new(own: Option<&Arc<dyn Process>>, path: &Path, cursor: &Cursor) -> io::Result<Self> {
+        Self::of(own, path, cursor, None)
+    }
+
+    /// A feed from `cursor` to `until`, which another feed reached: the same records that that one gave between the two.
+    ///
+    /// A cursor of it says nothing of what comes behind `until`.
+    pub(super) fn between(
+        own: Option<&Arc<dyn Process>>,
+        path: &Path,
+        cursor: &Cursor,
+        until: &Cursor,
+    ) -> io::Result<Self> {
+        Self::of(own, path, cursor, Some(decode(until)))
+    }
+
+    fn of(
+        own: Option<&Arc<dyn Process>>,
+        path: &Path,
+        cursor: &Cursor,
+        until: Option<HashMap<[u8; 16], Mark>>,
+    ) -> io::Result<Self> {
         let mut feed = Self {
             own: own.cloned(),
             path: path.to_path_buf(),
@@ -137,32 +158,13 @@ impl Feed {
             members: BTreeMap::new(),
             known: HashMap::new(),
             places: decode(cursor),
-            until: None,
+            until,
             listed: None,
             untold_since: None,
             counted: None,
         };
         feed.list()?;
         Ok(feed)
-    }
-
-    /// A feed from `cursor` to `until`, which another feed reached: the same records that that one gave between the two.
-    pub(super) fn between(
-        own: Option<&Arc<dyn Process>>,
-        path: &Path,
-        cursor: &Cursor,
-        until: &Cursor,
-    ) -> io::Result<Self> {
-        let mut feed = Self::new(own, path, cursor)?;
-        feed.until = Some(decode(until));
-        Ok(feed)
-    }
-
-    /// Whether the current record was given by the feed that this one is to catch up with.
-    fn is_before_end(&self) -> bool {
-        let (Some(until), Some(id)) = (&self.until, self.merge.current_journal()) else { return true };
-        let Some(journal) = self.merge.journal(id) else { return true };
-        until.get(&name_key(journal.name())).is_some_and(|mark| journal.went_out_by(mark))
     }
 
     /// Looks for processes that came, if it is time to; lets those that had nothing be asked again.
@@ -227,6 +229,10 @@ impl Feed {
             if self.known.contains_key(process.name()) {
                 continue;
             }
+            let end = self.until.as_ref().map(|until| until.get(&name_key(process.name())).copied());
+            if end == Some(None) {
+                continue;
+            }
             if journal::is_rendered(&self.folder_of(process.name())) {
                 self.known.insert(process.name().to_owned(), None);
                 continue;
@@ -237,6 +243,9 @@ impl Feed {
                 Some(mark) => Journal::resume(process.name(), *mark),
                 None => Journal::new(process.name()),
             };
+            if let Some(end) = end.flatten() {
+                journal.end_at(end);
+            }
             // The first segments of a journal may have been given up.
             let first = if own.is_some() { None } else { source.numbers()?.first().copied() };
             if let Some(first) = first.filter(|first| *first > journal.want().segment) {
@@ -397,7 +406,6 @@ impl Feed {
     pub(super) fn advance(&mut self) -> bool {
         loop {
             let hungry = match self.merge.advance() {
-                Step::Record if !self.is_before_end() => continue,
                 Step::Record => return true,
                 Step::Blocked(id) => Some(id),
                 Step::Empty => self.merge.hungriest(|id| self.members.get(&id).is_some_and(|member| !member.at_end)),
@@ -443,11 +451,12 @@ impl Feed {
     }
 
     /// Whether the [`cursor`](Self::cursor) would tell of every journal how far it has come, and not how far it had come
-    /// earlier.
+    /// earlier, nor of late records in wait: another feed can end there.
     pub(super) fn is_exact(&self, behind: bool) -> bool {
         let current = self.merge.current_journal().filter(|_| !behind);
         self.merge.journals().all(|(id, journal)| {
-            if current == Some(id) { journal.mark_before().is_some() } else { journal.mark().is_some() }
+            let mark = if current == Some(id) { journal.mark_before() } else { journal.mark() };
+            mark.is_some_and(|mark| mark.late.is_none())
         })
     }
 
@@ -516,6 +525,11 @@ impl Member {
         // Loaded before the journal is read to its end, so that it holds for what is read.
         let watermark = source.watermark()?;
         loop {
+            if journal.is_at_end() {
+                journal.let_out();
+                self.at_end = !journal.has_ready();
+                return Ok(news);
+            }
             let want = journal.want();
             let mut bytes = journal.buffer();
             let extent = source.read(want.segment, want.offset, WINDOW_BYTES, &mut bytes)?;
@@ -554,7 +568,7 @@ impl Member {
         if source.is_live() {
             return Ok(());
         }
-        loop {
+        while !journal.is_at_end() {
             let want = journal.want();
             let mut bytes = journal.buffer();
             let extent = source.read(want.segment, want.offset, WINDOW_BYTES, &mut bytes)?;
@@ -563,6 +577,7 @@ impl Member {
                 return Ok(());
             }
         }
+        Ok(())
     }
 }
 

@@ -660,7 +660,7 @@ mod tests {
         assert_eq!(keeper.oldest(&needed, Cost::Awaited).unwrap(), None);
         let start = crate::reader::mark::SegmentStart { number: 2, watermark: None, recovered: false, ticks: 0 };
         let read = crate::reader::record::Position { segment: 2, offset: 0 };
-        let mark = crate::reader::mark::Mark { start, read, out_last: None, whole: false };
+        let mark = crate::reader::mark::Mark { start, read, out_last: None, late: None, whole: false };
         let cursor = cursor::Cursor { marks: BTreeMap::from([("p".to_owned(), mark)]) };
         let file = disk.open_write("otlp.cursor").unwrap();
         write_all_at(&disk, &file, &cursor.encode(), 0).unwrap();

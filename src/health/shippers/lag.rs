@@ -83,7 +83,7 @@ mod tests {
 
     fn mark(segment: u64, offset: u64, whole: bool) -> Mark {
         let start = SegmentStart { number: segment, watermark: None, recovered: false, ticks: 0 };
-        Mark { start, read: Position { segment, offset }, out_last: None, whole }
+        Mark { start, read: Position { segment, offset }, out_last: None, late: None, whole }
     }
 
     fn plain(number: u64) -> File {

@@ -13,11 +13,12 @@
 //! and all goes out as it stands.
 
 mod hand_out;
+mod marks;
 mod seen;
 mod take;
 
 use super::definitions::Definitions;
-use super::mark::{Mark, SegmentStart};
+use super::mark::{Late, Mark, SegmentStart};
 use super::pending::{Entry, Pending, What};
 use super::record::Position;
 use super::source::Extent;
@@ -108,12 +109,23 @@ pub struct Journal {
     starts: VecDeque<SegmentStart>,
     /// Offset of the bytes that are being taken.
     base: u64,
-    /// Key and place of the last entry that went out.
+    /// The greatest key and place of an entry that went out.
     out_last: Option<(u64, Position)>,
-    /// The one before it.
+    /// What it was before the last one went out.
     out_before: Option<(u64, Position)>,
+    /// What was read while entries that belong before `out_last` are in wait.
+    late: Option<Late>,
+    /// What it was before the last one went out.
+    late_before: Option<Late>,
+    /// No mark could tell what is in wait: more was read while late entries were, or some went out early while what a mark
+    /// says is read again.
+    untold: bool,
     /// What had gone out before this journal was resumed.
     resumed: Option<Mark>,
+    /// What goes out of this one at all.
+    end: Option<Mark>,
+    /// A cut at a mark left nothing to be taken: damage goes on behind it.
+    uncut: bool,
 }
 
 /// The segment being read.
@@ -151,33 +163,13 @@ impl Journal {
             base: 0,
             out_last: None,
             out_before: None,
+            late: None,
+            late_before: None,
+            untold: false,
             resumed: None,
+            end: None,
+            uncut: false,
         }
-    }
-
-    /// A journal that goes on where another one had come to: what went out of it does not come again.
-    pub fn resume(name: &str, mark: Mark) -> Self {
-        let mut journal = Self::new(name);
-        journal.want = Position { segment: mark.start.number, offset: 0 };
-        (journal.watermark, journal.recovered) = (mark.start.watermark, mark.start.recovered);
-        journal.limit = mark.start.watermark;
-        journal.ticks_last = mark.start.ticks;
-        journal.out_last = mark.out_last;
-        journal.out_before = mark.out_last;
-        journal.resumed = Some(mark);
-        journal
-    }
-
-    /// How far the journal has come, the [current](Self::current) record included.
-    ///
-    /// `None` while an entry is in wait that belongs before one that went out: then let go out what is ready first.
-    pub fn mark(&self) -> Option<Mark> {
-        self.mark_behind(self.out_last)
-    }
-
-    /// The same, the current record left out: who goes on from there gets it again.
-    pub fn mark_before(&self) -> Option<Mark> {
-        self.mark_behind(self.out_before).map(|mark| Mark { whole: false, ..mark })
     }
 
     /// The tick up to which everything went out, late records excepted, as far as the last record that did tells;
@@ -189,24 +181,6 @@ impl Journal {
     /// The key of the last record that went out; `None` before one did, and with a manual clock.
     pub(super) fn key_out(&self) -> Option<u64> {
         self.out_last.filter(|_| !self.manual).map(|(key, _)| key)
-    }
-
-    /// Whether the current record had gone out of the reader that made `mark`.
-    pub fn went_out_by(&self, mark: &Mark) -> bool {
-        self.out_last.is_some_and(|(key, place)| place < mark.read && Some((key, place)) <= mark.out_last)
-    }
-
-    fn mark_behind(&self, out_last: Option<(u64, Position)>) -> Option<Mark> {
-        let in_wait = self.pending.front().map(|entry| (entry.key, self.pending.position(entry)));
-        if in_wait.is_some() && in_wait < out_last {
-            return None;
-        }
-        let number = self.pending.oldest_segment().unwrap_or(self.want.segment);
-        let known = self.starts.iter().find(|start| start.number == number).copied();
-        let start = known.unwrap_or_else(|| self.segment_start(number));
-        let read = self.resumed.map_or(self.want, |mark| mark.read.max(self.want));
-        let whole = self.is_empty() && self.resumed.is_none_or(|mark| mark.whole || mark.read <= self.want);
-        Some(Mark { start, read, out_last, whole })
     }
 
     /// What holds now, where segment `number` begins.
@@ -269,6 +243,11 @@ impl Journal {
             return Fed::Newer(version);
         }
         let (before, suspect) = (self.want, self.suspect);
+        let (bytes, extent, is_cut) = self.cut(bytes, extent);
+        if !self.is_reading_again() && !self.has_late() {
+            (self.late, self.untold) = (None, false);
+        }
+        let again = self.is_reading_again();
         match extent {
             Extent::Missing { next } => {
                 self.pending.recycle(bytes);
@@ -281,6 +260,9 @@ impl Journal {
             _ => self.feed_frames(bytes, 0, extent),
         }
         self.pending.settle();
+        if self.has_late() {
+            self.find_late(before, again);
+        }
         if self.manual {
             self.let_out();
         }
@@ -293,7 +275,14 @@ impl Journal {
         match self.newer {
             Some(version) => Fed::Newer(version),
             None if self.suspect.is_some() && self.suspect != suspect => Fed::Retry,
-            None if self.want != before => Fed::Progress,
+            None if self.want != before => {
+                self.uncut = false;
+                Fed::Progress
+            }
+            None if is_cut => {
+                self.uncut = true;
+                Fed::Retry
+            }
             None => Fed::Idle,
         }
     }
@@ -404,7 +393,11 @@ impl Journal {
             self.pending.release();
             return false;
         };
-        self.out_before = self.out_last.replace((key, place));
+        if self.resumed.is_some() || self.late.is_some() || self.late_before.is_some() {
+            self.advance_seldom(key, place);
+        } else {
+            self.out_before = self.out_last.replace((key, place));
+        }
         true
     }
 

@@ -222,26 +222,13 @@ impl Journal {
 
     #[inline]
     fn push(&mut self, entry: Entry) {
-        if self.resumed.is_some() && self.went_out(&entry) {
+        if (self.resumed.is_some() || self.end.is_some()) && self.is_left_out(&entry) {
             return;
         }
         self.tally.records += 1;
         self.tally.late += u64::from(entry.late);
         self.tally.flight += u64::from(entry.flight);
         self.pending.push(entry);
-    }
-
-    /// Whether an entry went out before this journal was resumed.
-    #[cold]
-    fn went_out(&mut self, entry: &Entry) -> bool {
-        let position = Position { segment: self.want.segment, offset: self.base + u64::from(entry.at) };
-        match &self.resumed {
-            Some(mark) if position < mark.read => Some((entry.key, position)) <= mark.out_last,
-            _ => {
-                self.resumed = None;
-                false
-            }
-        }
     }
 
     /// Takes a frame that the writer made itself; says whether it seals the segment.
@@ -360,7 +347,7 @@ impl Journal {
         let extra = rare.len() as u32;
         let entry = Entry::bare(What::Damage, key, unix_ns, chunk, THREAD_OWN, extra);
         let entry = Entry { recovered: self.recovered, at, ..entry };
-        if bytes == 0 || (self.resumed.is_some() && self.went_out(&entry)) {
+        if bytes == 0 || self.is_left_out(&entry) {
             return;
         }
         self.tally.damaged_bytes += bytes;
