@@ -281,7 +281,11 @@ impl Follower {
             if self.until == Until::Now && owner != Owner::Alive {
                 member.close(journal);
             }
-            journal.let_out();
+            if owner == Owner::Alive || member.error.is_some() {
+                journal.hurry();
+            } else {
+                journal.let_out();
+            }
         }
         // Without live memory there is no telling when news will come.
         let waited_for = !over && owner == Owner::Alive && member.source.is_live();

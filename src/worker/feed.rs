@@ -504,7 +504,11 @@ impl Feed {
             {
                 member.error = Some(error.to_string());
             }
-            journal.let_out();
+            match member.error {
+                None => journal.let_out(),
+                // More is there to be read.
+                Some(_) => journal.hurry(),
+            }
             member.at_end = !journal.has_ready();
             let unseen = matches!(&member.place, Place::Other(source) if !source.is_live());
             member.rests = member.at_end && quiet && unseen && !again;

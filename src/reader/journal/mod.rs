@@ -264,7 +264,7 @@ impl Journal {
             self.find_late(before, again);
         }
         if self.manual {
-            self.let_out();
+            self.hurry();
         }
         if self.pending.bytes() > self.pending_bytes_max {
             self.force();
@@ -344,7 +344,16 @@ impl Journal {
     }
 
     /// Lets everything out that was fed so far, whatever the watermark: nothing more is to come, or nobody waits for it.
+    ///
+    /// What was to be [read again](Self::resume) and was not there is not waited for either: should it come after all, it
+    /// is new.
     pub fn let_out(&mut self) {
+        self.resumed = self.resumed.filter(|mark| mark.read <= self.want);
+        self.hurry();
+    }
+
+    /// Lets everything out that was fed so far, though more may come that belongs before it.
+    pub fn hurry(&mut self) {
         self.limit = self.limit.max(self.pending.last_key());
     }
 

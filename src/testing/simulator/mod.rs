@@ -131,6 +131,24 @@ mod tests {
         assert!(simulate(10031).power_losses > 0);
     }
 
+    /// A view that caught up was interrupted again, behind records that were not its to get yet.
+    #[test]
+    fn who_catches_up_does_not_pass_over_what_comes_behind_its_end() {
+        assert!(simulate(9_111_768).left_out > 0);
+    }
+
+    /// A renderer died while a late record was in wait.
+    #[test]
+    fn a_late_record_in_wait_has_no_line_twice() {
+        assert!(simulate(8_030_473).kills > 0);
+    }
+
+    /// Not all that a mark spoke of was there to be read again: what went out without it was believed to come too early.
+    #[test]
+    fn what_is_not_there_to_be_read_again_is_not_waited_for() {
+        assert!(simulate(10_002_587).power_losses > 0 && simulate(10_003_464).closed > 0);
+    }
+
     #[test]
     fn a_seed_decides_everything() {
         for seed in [3, 5, 8] {
