@@ -119,7 +119,7 @@ impl Census {
         }
     }
 
-    /// A step has ended at `now`; with `timed`, ticks tell how long its records waited.
+    /// A step has ended that began at `now`; with `timed`, ticks tell how long its records had waited by then.
     #[inline]
     pub(crate) fn publish(&mut self, now: u64, timed: bool) {
         if self.oldest == u64::MAX {
