@@ -60,11 +60,11 @@ impl Logger {
         self.reach(goal, time, "sync", |core| core.control.worker.rendered.load(Ordering::Acquire))?;
         let left = time.saturating_sub(begin.elapsed());
         self.reach(goal, left, "sync", |core| {
-            if core.control.worker.synced.load(Ordering::Acquire) < goal {
+            if core.control.worker.on_disk() < goal {
                 core.control.request.sync.fetch_add(1, Ordering::Release);
                 core.bell.wish(|wishes| wishes.sync = true);
             }
-            core.control.worker.synced.load(Ordering::Acquire)
+            core.control.worker.on_disk()
         })
     }
 
@@ -168,7 +168,7 @@ impl Guard {
         self.logger.flush(time)
     }
 
-    /// As [`flush`](Self::flush), and the files are on disk.
+    /// As [`flush`](Self::flush), and the files are on disk, those of the journal too.
     ///
     /// # Errors
     /// As [`flush`](Self::flush).

@@ -7,7 +7,7 @@ pub use super::ask::Ask;
 pub use super::statement::Statement;
 pub use super::text::Text;
 pub use crate::segment::protocol::Slot;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 /// First word of a control page.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"TACHOCTL");
@@ -150,6 +150,8 @@ pub struct WorkerWords {
     pub rendered: AtomicU64,
     /// The same, and on disk for sure.
     pub synced: AtomicU64,
+    /// Every record with a tick up to this one stands in the journal's files, on disk for sure.
+    pub archive_synced: AtomicU64,
     /// Errors of the disk so far.
     pub errors: AtomicU64,
     /// Lines that the renderer has appended to views, those of other processes included.
@@ -176,11 +178,19 @@ pub struct WorkerWords {
     pub reserved: AtomicU32,
 }
 
+impl WorkerWords {
+    /// Every record with a tick up to this one is on disk for sure, in the views and in the journal. Different processes may
+    /// see to the two.
+    pub fn on_disk(&self) -> u64 {
+        self.synced.load(Ordering::Acquire).min(self.archive_synced.load(Ordering::Acquire))
+    }
+}
+
 /// Stored by whoever steers the process: its own guard, or `tacho`.
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub struct RequestWords {
-    /// Counts requests to force the process's lines to disk, for a renderer in another process.
+    /// Counts requests to force the process's lines and its journal to disk, for a renderer or archiver in another process.
     pub sync: AtomicU64,
     /// Counts requests to write the summaries of all that sampling left out so far.
     pub summaries: AtomicU64,

@@ -297,7 +297,8 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
         self.now_at(activity::ARCHIVING);
         let mut archived = Archived::default();
         let interval = matches!(self.sync, Sync::Interval(interval) if self.synced_at.elapsed() >= interval);
-        let syncs = self.views.sync_wanted() || wishes.sync || interval;
+        let asked = self.tended.iter_mut().fold(self.views.sync_wanted(), |any, tended| tended.sync_wanted() || any);
+        let syncs = asked || wishes.sync || interval;
         let archive_bytes = if syncs || wishes.stop { u64::MAX } else { ARCHIVE_BYTES_PER_STEP };
         // Room is for the lines first: what they wait for must not go to the archive.
         let waiting = self.views.is_out_of_room();
@@ -423,7 +424,7 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
 
     /// Forces to disk what is archived and rendered.
     fn sync_all(&mut self) -> io::Result<()> {
-        self.tended.iter_mut().try_for_each(|tended| tended.archive.sync())?;
+        self.tended.iter_mut().try_for_each(Tended::sync)?;
         self.views.sync()?;
         self.synced_unix_ns = unix_ns();
         Ok(())

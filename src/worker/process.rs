@@ -81,23 +81,49 @@ pub(super) struct Tended<D: Disk> {
     goal: Option<(u64, (u64, u64))>,
     /// The watermark as it was before the archive's last step.
     pub(super) watermark: u64,
+    /// Requests for a sync that were seen.
+    sync_seen: u64,
 }
 
 impl<D: Disk> Tended<D> {
     /// Goes on with segment `number` of its journal, in `folder`.
     pub(super) fn new(process: Arc<dyn Process>, folder: D, number: u64, remark: String) -> Self {
-        Self { process, archive: Archive::new(folder, number), remark, said: String::new(), goal: None, watermark: 0 }
+        Self {
+            process,
+            archive: Archive::new(folder, number),
+            remark,
+            said: String::new(),
+            goal: None,
+            watermark: 0,
+            sync_seen: 0,
+        }
     }
 
     /// Looks what the live segments hold by now; gives the watermark before.
     pub(super) fn follow(&self) -> u64 {
+        // Loaded first: what is at or before it stands in segments that are found then.
+        let watermark = self.process.control().writer.watermark.load(Ordering::Acquire);
         self.process.follow();
-        self.process.control().writer.watermark.load(Ordering::Acquire)
+        watermark
     }
 
     /// Whether the whole journal is archived, its writer having ended.
     pub(super) fn is_archived(&self) -> bool {
         self.archive.position().0 > self.process.segments().newest()
+    }
+
+    /// Whether the process asked for a sync since the last look.
+    pub(super) fn sync_wanted(&mut self) -> bool {
+        let asked = self.process.control().request.sync.load(Ordering::Acquire);
+        std::mem::replace(&mut self.sync_seen, asked) != asked
+    }
+
+    /// Forces to disk what was archived, and says so.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        self.archive.sync()?;
+        // SYNC POINT with the loads in `sync`: the records are in their files.
+        self.process.control().worker.archive_synced.fetch_max(self.watermark, Ordering::Release);
+        Ok(())
     }
 
     /// Learns from what another renderer saved how far it is, where it cannot see the control page.

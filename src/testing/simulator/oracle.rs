@@ -22,14 +22,21 @@ pub(super) struct Call {
     pub(super) ticks: u64,
     /// Records of a process with the same key are repeats to sampling; those without one are never left out.
     pub(super) key: Option<u32>,
-    /// It may be missing in the files: outsiders took files away, or power failed before it was synced.
+    /// It may be missing in the view: outsiders took files away.
     pub(super) excused: bool,
+    /// It may be missing everywhere: power failed before it was told to be synced.
+    pub(super) unsynced: bool,
 }
 
 impl Call {
-    /// It must be in the files, once all is well.
+    /// It must be in its journal, once all is well.
+    fn is_kept(&self) -> bool {
+        self.taken && !self.unsynced && self.key.is_none()
+    }
+
+    /// It must be in the view, once all is well.
     fn is_due(&self) -> bool {
-        self.taken && !self.excused && self.key.is_none()
+        self.is_kept() && !self.excused
     }
 }
 
@@ -153,20 +160,55 @@ pub(super) fn renamed(logs: &Path) -> Vec<(u64, u32, u32)> {
     records
 }
 
-/// The records that the journals have: thread and number.
-pub(super) fn archived(logs: &Path) -> BTreeSet<(u32, u32)> {
+/// What the journals have.
+#[derive(Debug, Default)]
+pub(super) struct Archived {
+    /// Thread and number of each record, in the order in which it stands.
+    records: BTreeSet<(u32, u32)>,
+    /// Records that are bytes, because the page with their definition was lost with the power.
+    as_bytes: usize,
+}
+
+/// Reads the journals; only records of which `takes` approves, given the name of their process and their segment.
+pub(super) fn archived(logs: &Path, mut takes: impl FnMut(&str, u64) -> bool) -> Archived {
     let mut follower = Follower::open(LogDir::open(logs).unwrap(), Until::Now, Start::First).unwrap();
-    let mut records = BTreeSet::new();
+    let mut archived = Archived::default();
     while follower.advance() {
-        let Some(Body::Message { site, payload }) = follower.current().map(|record| record.body) else { continue };
+        let Some(record) = follower.current() else { continue };
+        if !takes(record.process, record.position.segment) {
+            continue;
+        }
+        let Body::Message { site, payload } = record.body else {
+            archived.as_bytes += usize::from(matches!(record.body, Body::Unknown { .. }));
+            continue;
+        };
         let mut message = String::new();
         let _ = site.plan.message(payload, &mut message);
         let mut numbers = message.trim_start_matches('<').split(' ').map_while(|part| part.parse().ok());
         if let (Some(thread), Some(n)) = (numbers.next(), numbers.next()) {
-            records.insert((thread, n));
+            assert!(archived.records.insert((thread, n)), "record {n} of thread {thread} stands in the journal twice");
         }
     }
-    records
+    archived
+}
+
+impl Archived {
+    /// Everything that `before` has is here still.
+    pub(super) fn check_kept(&self, before: &Self) {
+        let gone: Vec<_> = before.records.difference(&self.records).collect();
+        assert!(gone.is_empty(), "in finished segments, each forced to disk, and gone with the power: {gone:?}");
+    }
+
+    /// Each record that was taken, and told to be synced before power failed, is here.
+    pub(super) fn check(&self, threads: &BTreeMap<u32, Thread>) {
+        let kept = |(key, thread): (&u32, &Thread)| -> Vec<(u32, u32)> {
+            let calls = thread.calls.iter().zip(0..).filter(|(call, _)| call.is_kept());
+            calls.map(|(_, n)| (*key, n)).collect()
+        };
+        let kept = threads.iter().flat_map(kept);
+        let missing: Vec<_> = kept.filter(|record| !self.records.contains(record)).collect();
+        assert!(missing.len() <= self.as_bytes, "in no journal: {missing:?}");
+    }
 }
 
 fn head(line: Option<&str>) -> &str {
@@ -275,11 +317,11 @@ impl Found {
     }
 
     /// What the journals have stands in the lines, or as bytes where the page with its definition was lost with the power.
-    pub(super) fn check_archived(&self, archived: &BTreeSet<(u32, u32)>) {
+    pub(super) fn check_archived(&self, Archived { records, .. }: &Archived) {
         let lines: BTreeSet<(u32, u32)> = self.lines.iter().map(|line| (line.thread, line.n)).collect();
-        let missing: Vec<_> = archived.difference(&lines).collect();
+        let missing: Vec<_> = records.difference(&lines).collect();
         let as_bytes = self.notes.iter().filter(|note| note.starts_with("unknown call site")).count();
-        assert!(missing.len() <= as_bytes, "in a journal, and not in the view: {missing:?}, of {}", archived.len());
+        assert!(missing.len() <= as_bytes, "in a journal, and not in the view: {missing:?}, of {}", records.len());
     }
 
     /// What is not in the lines is in the summaries, of each process and key; `exact`: by now, to the last record.
@@ -290,7 +332,7 @@ impl Found {
                 let Some(key) = call.key else { continue };
                 let (count, excused) = taken.entry((thread.process, key)).or_default();
                 *count += 1;
-                *excused |= call.excused;
+                *excused |= call.excused || call.unsynced;
             }
         }
         let of = |thread: u32, n: u32| {

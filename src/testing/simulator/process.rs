@@ -160,6 +160,15 @@ impl Place {
     }
 }
 
+/// What of a process is on disk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Synced {
+    /// Up to which tick its records were told to be.
+    pub(super) ticks: u64,
+    /// The first segment that is not finished.
+    pub(super) segment: u64,
+}
+
 /// A process that lives.
 pub(super) struct Alive {
     pub(super) number: u32,
@@ -334,9 +343,10 @@ impl Alive {
         }
     }
 
-    /// The tick up to which it was told that its records are on disk.
-    pub(super) fn synced(&self) -> u64 {
-        self.core.control.worker.synced.load(Ordering::Acquire)
+    /// What it was told is on disk.
+    pub(super) fn synced(&self) -> Synced {
+        let worker = &self.core.control.worker;
+        Synced { ticks: worker.on_disk(), segment: worker.archive_number.load(Ordering::Relaxed) }
     }
 
     /// Written, left out by sampling, and dropped, as the control page tells.

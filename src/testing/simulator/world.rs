@@ -3,7 +3,7 @@
 use super::dice::Dice;
 use super::disk::Killed;
 use super::oracle::{BASE, Call, Mercy, TAKEN, Thread, Trust, archived, read, renamed};
-use super::process::{Alive, Collector, Place};
+use super::process::{Alive, Collector, Place, Synced};
 use crate::clock::instant::simulated;
 use crate::config::Sync;
 use crate::disk::Fault;
@@ -85,8 +85,8 @@ struct World<'a> {
     power_lost: bool,
     /// The same, and no renderer was there since.
     ravaged: bool,
-    /// Up to which tick the records of processes that were killed were told to be on disk.
-    synced: BTreeMap<u32, u64>,
+    /// What processes that were killed had on disk.
+    synced: BTreeMap<u32, Synced>,
     loud: bool,
     seen: Seen,
 }
@@ -345,7 +345,7 @@ impl World<'_> {
             let process = &self.alive[index];
             let calls = &mut self.threads.get_mut(&process.producers[thread].0).unwrap().calls;
             let taken = process.log(thread, calls.len() as u32, filler, key);
-            calls.push(Call { taken, ticks: self.now, key, excused: false });
+            calls.push(Call { taken, ticks: self.now, key, excused: false, unsynced: false });
             self.seen.calls += 1;
             self.seen.dropped += u64::from(!taken);
         }
@@ -399,17 +399,26 @@ impl World<'_> {
         // Of processes that left nothing in shared memory all is synced.
         let left: BTreeSet<u32> = self.place.live_processes();
         for thread in self.threads.values_mut().filter(|thread| left.contains(&thread.process)) {
-            let synced = self.synced.get(&thread.process).copied().unwrap_or(0);
+            let synced = self.synced.get(&thread.process).map_or(0, |synced| synced.ticks);
             // What sampling left out is in no file before its summary is.
             let lost = |call: &&mut Call| call.ticks > synced || call.key.is_some();
-            thread.calls.iter_mut().filter(lost).for_each(|call| call.excused = true);
+            thread.calls.iter_mut().filter(lost).for_each(|call| call.unsynced = true);
         }
+        let each_segment = self.place.sync == Sync::EachSegment;
+        let finished = |process: &str, segment| {
+            let number = process.strip_prefix("process-").and_then(|number| number.parse().ok());
+            number.and_then(|number| self.synced.get(&number)).is_some_and(|synced| segment < synced.segment)
+        };
+        let before = each_segment.then(|| archived(&self.place.logs(), finished));
         self.alive.clear();
         self.collector = None;
         let _ = std::fs::remove_dir_all(self.place.shared());
         let page_bytes = if self.dice.one_in(2) { 512 } else { 4096 };
         let (logs, dice) = (self.place.logs(), &mut self.dice);
         self.place.weather.lose_power(&logs, page_bytes, &mut |end| dice.below(end as u64) as usize);
+        if let Some(before) = before {
+            archived(&logs, |_, _| true).check_kept(&before);
+        }
         self.power_lost = true;
         self.ravaged = true;
         self.crashed = true;
@@ -603,13 +612,21 @@ impl World<'_> {
         }
     }
 
-    /// What stands in the journals stands in the view too: the one is made of the other.
+    /// What was logged stands in the journals, where none is given up, and what stands in them stands in the view too: the one
+    /// is made of the other.
     fn check_archived(&self) {
-        if self.meddled || self.mercy.oldest || self.short {
+        if self.short {
+            return;
+        }
+        let archived = archived(&self.place.logs(), |_, _| true);
+        if self.place.journals_max == usize::MAX {
+            archived.check(&self.threads);
+        }
+        if self.meddled || self.mercy.oldest {
             return;
         }
         let trust = Trust { meddled: false, power_lost: self.power_lost };
-        read(&self.place.logs(), self.file_bytes_max, false, trust).check_archived(&archived(&self.place.logs()));
+        read(&self.place.logs(), self.file_bytes_max, false, trust).check_archived(&archived);
     }
 
     /// Where no more than so many journals of the dead are kept, the folders of the others go.
