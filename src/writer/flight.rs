@@ -2,7 +2,8 @@
 //!
 //! What a kill leaves of it is told in [`flight`](crate::flight).
 
-use super::step::{Done, Ground, STATEMENTS_BYTES_MAX, Stamp, Writer};
+use super::losses::STATEMENTS_BYTES_MAX;
+use super::step::{Done, Ground, Stamp, Writer};
 use crate::flight::Rules;
 use crate::ring::consumer::{Front, Waiting};
 use crate::ring::memory::Ring;

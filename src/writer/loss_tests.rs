@@ -1,7 +1,8 @@
 //! Losses whose statement finds no room at first.
 
 use super::journal::Origin;
-use super::step::{Ground, Pace, STATEMENTS_BYTES_MAX, Stamp, Writer};
+use super::losses::STATEMENTS_BYTES_MAX;
+use super::step::{Ground, Pace, Stamp, Writer};
 use crate::clock::anchor::{Anchors, RATE_ONE};
 use crate::ring::memory::Ring;
 use crate::ring::pool::Pool;

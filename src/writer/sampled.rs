@@ -3,7 +3,9 @@
 //! The order of what is done here is that of the [table of kills](crate::sampling).
 
 use super::definitions::{Definitions, Need, component_name};
-use super::step::{Done, Ground, STATEMENTS_BYTES_MAX, Stamp, Writer, definition_bytes};
+use super::losses::STATEMENTS_BYTES_MAX;
+use super::step::{Done, Ground, Stamp, Writer};
+use super::take::definition_bytes;
 use crate::ring::consumer::Waiting;
 use crate::ring::memory::Ring;
 use crate::sampling::{Catalogue, Sampler, Verdict, catalogue};

@@ -28,23 +28,32 @@ const MUTANTS: [Mutant; 3] = [
     },
     Mutant {
         what: "a ring's bytes are given back before the record stands in the segment",
-        file: "src/writer/step.rs",
-        from: "                    if !self.take(ground, ring, index, waiting, done) {\n",
+        file: "src/writer/take.rs",
+        from: "                    if !self.take::<SAMPLED>(ground, ring, index, waiting, done) {\n",
         to: "                    if let Some(lane) = self.lanes.get_mut(index) {\n                        \
              let tail = lane.consumer.tail + waiting.bytes.len() as u64;\n                        \
              ring.header().consumed.called.store(waiting.called, Ordering::Relaxed);\n                        \
              ring.header().consumed.tail.store(tail, Ordering::Release);\n                    }\n                    \
-             if !self.take(ground, ring, index, waiting, done) {\n",
+             if !self.take::<SAMPLED>(ground, ring, index, waiting, done) {\n",
         test: "a_step_of_the_writer",
     },
     Mutant {
         what: "a segment is rotated before the rings are told what was taken",
-        file: "src/writer/step.rs",
+        file: "src/writer/take.rs",
         from: "        self.release_all(ground);\n        self.journal.make_room(",
         to: "        self.journal.make_room(",
         test: "a_rotation",
     },
 ];
+
+/// Else the test below fails by that, unseen: it is not run by default.
+#[test]
+fn changes_fit_the_source() {
+    for Mutant { what, file, from, .. } in &MUTANTS {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        assert_eq!(text.matches(from).count(), 1, "the change for {what:?} fits no more");
+    }
+}
 
 #[test]
 #[ignore = "builds the crate anew, for each change"]
