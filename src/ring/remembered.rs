@@ -9,7 +9,7 @@
 use super::consumer::{Front, Waiting};
 use super::memory::Ring;
 use super::protocol::{Consumer, Remembered, RingHeader};
-use crate::segment::layout::{SITE_THREAD, is_remembered, u32_at};
+use crate::segment::layout::{COUNT_MAX, SITE_THREAD, is_remembered, u32_at};
 use crate::sync::Ordering;
 
 /// How much a ring remembers.
@@ -46,7 +46,7 @@ impl Consumer {
         let turn = words.turn.load(Ordering::Acquire);
         let [even, odd] = &words.states;
         let [at, forgotten] = if turn.is_multiple_of(2) { even } else { odd };
-        let (at, forgotten) = (at.load(Ordering::Acquire), forgotten.load(Ordering::Acquire));
+        let (at, forgotten) = (at.load(Ordering::Acquire), forgotten.load(Ordering::Acquire).min(COUNT_MAX));
         if turn == 0 || at > self.tail || self.tail - at > ring.capacity() {
             self.memory = Some(Remembered { at: self.tail, ..Remembered::default() });
             return;

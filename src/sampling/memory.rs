@@ -378,9 +378,9 @@ impl Step {
         self.set(memory, at, called);
         self.left_out = left_out;
         if let Some(cause) = left_out {
-            self.set(memory, at + 1, memory.load(at + 1) + 1);
+            self.set(memory, at + 1, memory.load(at + 1).saturating_add(1));
             let out = HEAD_OUT + cause as usize;
-            self.set(memory, out, memory.load(out) + 1);
+            self.set(memory, out, memory.load(out).saturating_add(1));
         }
     }
 
@@ -397,7 +397,7 @@ impl Step {
     /// A summary of `entry` was written: nothing of it is left out any more, and the intent is done.
     pub(super) fn summarised(&mut self, memory: &Memory, entry: usize) {
         self.entry(memory, entry, At::Suppressed, 0);
-        self.set(memory, HEAD_SUMMARIES, memory.load(HEAD_SUMMARIES) + 1);
+        self.set(memory, HEAD_SUMMARIES, memory.load(HEAD_SUMMARIES).wrapping_add(1));
         self.set(memory, HEAD_INTENT, 0);
     }
 }

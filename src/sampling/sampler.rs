@@ -187,7 +187,7 @@ impl Sampler {
     pub(crate) fn apply(&mut self) {
         self.memory.commit(&self.step);
         if let Some(count) = self.step.left_out().and_then(|cause| self.out.get_mut(cause as usize)) {
-            *count += 1;
+            *count = count.saturating_add(1);
         }
         self.due = self.due_after;
         self.step.clear();
@@ -261,7 +261,7 @@ impl Sampler {
         let (cause, written) = match share {
             Share::Every(number) => {
                 let turn = memory.entry(entry, At::Tokens);
-                self.step.entry(memory, entry, At::Tokens, (turn + 1) % number);
+                self.step.entry(memory, entry, At::Tokens, turn.wrapping_add(1) % number);
                 (Cause::Every, turn == 0)
             }
             Share::Probability(limit) => (Cause::Probability, self.lot(subject) <= limit),
@@ -286,7 +286,7 @@ impl Sampler {
         }
         let site = u64::from(subject.site) | (cause as u64) << 32;
         let last = memory.entry(entry, At::Last).max(subject.ticks);
-        step.entry(memory, entry, At::Suppressed, suppressed + 1);
+        step.entry(memory, entry, At::Suppressed, suppressed.saturating_add(1));
         step.entry(memory, entry, At::Last, last);
         if keep {
             step.payload(memory, entry, subject.payload);
@@ -367,7 +367,7 @@ impl Sampler {
     /// Says that the summary of an entry was written.
     pub(crate) fn end_summary(&mut self, entry: usize) {
         self.step.clear();
-        self.summaries += 1;
+        self.summaries = self.summaries.wrapping_add(1);
         self.step.summarised(&self.memory, entry);
         self.memory.commit(&self.step);
         self.step.clear();

@@ -49,6 +49,8 @@ pub const PAYLOAD_BYTES_MAX: usize = FRAME_BYTES_MAX - FRAME_HEADER_BYTES;
 pub const SEGMENT_BYTES_MIN: usize = 64 * 1024;
 /// `ring` of frames that the writer made itself.
 pub const WRITER_RING: u16 = 0xffff;
+/// What shared memory may count, in records: nobody logs so many, and who counts on from there, or sums up, stays within its words.
+pub const COUNT_MAX: u64 = 1 << 56;
 
 /// `site` in a thread's ring: the payload is a [`Kind::Thread`] payload without the ring number.
 pub const SITE_THREAD: u32 = 0xffff_fffe;

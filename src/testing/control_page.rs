@@ -1,5 +1,5 @@
 //! What a killed process left in shared memory, overwritten at will: control page, table of definitions, headers of
-//! live segments and ring. Readers and recovery neither panic, nor hang, nor take more memory than there is to read; and
+//! live segments and ring, and where it sampled the state of that. Readers and recovery neither panic, nor hang, nor take more memory than there is to read; and
 //! where nothing was changed, nothing is missing.
 
 use super::simulator::with_the_dead;
@@ -10,8 +10,8 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-/// The files, the one most often looked at first.
-const FILES: [&str; 6] = ["control", "table", "live.0", "live.1", "live.2", "ring.0"];
+/// The files, the one most often looked at first; the last is there with sampling.
+const FILES: [&str; 7] = ["control", "table", "live.0", "live.1", "live.2", "ring.0", "sampling"];
 /// Overwritten words at most.
 const CHANGES_MAX: usize = 64;
 /// More than a read that was limited to less may give.
@@ -19,16 +19,19 @@ const WINDOW_BYTES: usize = 4096;
 
 /// See the module.
 pub fn control_page(data: &[u8]) {
-    let (waiting, data) = data.split_first().unwrap_or((&0, &[]));
-    let waiting = u32::from(waiting % 64);
-    with_the_dead(waiting, |logs, live| {
+    let (first, data) = data.split_first().unwrap_or((&0, &[]));
+    let (waiting, sampling) = (u32::from(first % 64), first & 64 != 0);
+    with_the_dead(waiting, sampling, |logs, live| {
         let changes = data.chunks_exact(4).take(CHANGES_MAX);
         let changed = changes.len() > 0;
-        changes.for_each(|change| scribble(live, change));
+        let files = FILES.get(..FILES.len() - usize::from(!sampling)).unwrap_or_default();
+        changes.for_each(|change| scribble(live, files, change));
         read(live);
         let recovered = recover_one(&logs.join(JOURNAL), live);
         if !changed {
-            assert_eq!(recovered.unwrap().map(|recovered| recovered.records), Some(u64::from(waiting) + 10));
+            // Of the ten that repeat, two are written.
+            let records = u64::from(waiting) + if sampling { 2 } else { 10 };
+            assert_eq!(recovered.unwrap().map(|recovered| recovered.records), Some(records));
             assert!(!live.exists());
         }
         // What could not be recovered is still there for the next attempt, which does not fare otherwise.
@@ -39,9 +42,9 @@ pub fn control_page(data: &[u8]) {
 }
 
 /// Overwrites a word: file, offset in words (two bytes), and which value.
-fn scribble(live: &Path, change: &[u8]) {
+fn scribble(live: &Path, files: &[&str], change: &[u8]) {
     let &[file, low, high, value] = change else { return };
-    let Some(name) = FILES.get(usize::from(file) % FILES.len()) else { return };
+    let Some(name) = files.get(usize::from(file) % files.len()) else { return };
     let Ok(file) = OpenOptions::new().read(true).write(true).open(live.join(name)) else { return };
     let words = file.metadata().map_or(0, |about| about.size() / 8).max(1);
     let at = u64::from(u16::from_le_bytes([low, high])) % words * 8;

@@ -5,9 +5,12 @@ use super::lane::{Lane, accounted};
 use super::losses::without_ring;
 use super::step::{Ground, Writer};
 use crate::segment::append::frame_bytes;
-use crate::segment::layout::{Kind, WRITER_RING, is_remembered};
+use crate::segment::layout::{COUNT_MAX, Kind, WRITER_RING, is_remembered};
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// No clock has counted so far; what says so was overwritten.
+const TICKS_MAX: u64 = u64::MAX >> 1;
 
 /// What the newest segment of a dead writer tells its successor.
 #[derive(Debug, Default)]
@@ -31,11 +34,12 @@ impl Writer {
     pub(crate) fn adopt(&mut self, ground: Ground<'_>, known: &Inheritance) {
         let words = &ground.control.writer;
         self.heir = true;
+        let count = |word: &AtomicU64| word.load(Ordering::Relaxed).min(COUNT_MAX);
         self.without_ring = accounted(words.without_ring.load(Ordering::Relaxed), known.accounted.get(&WRITER_RING));
-        self.written = words.written.load(Ordering::Relaxed);
-        self.dropped = words.dropped.load(Ordering::Relaxed);
-        self.late = words.late.load(Ordering::Relaxed);
-        self.live = words.watermark.load(Ordering::Relaxed);
+        self.written = count(&words.written);
+        self.dropped = count(&words.dropped);
+        self.late = count(&words.late);
+        self.live = words.watermark.load(Ordering::Relaxed).min(TICKS_MAX);
         self.newest = known.newest;
         self.journal.watermark = known.watermark;
         if let Some((slot, salt, at, tally)) = known.growing {

@@ -46,13 +46,14 @@ pub fn simulator(data: &[u8]) {
 }
 
 /// Lets `look` work on what a killed process left: its log directory and its live folder. One segment of it is on disk, the
-/// next is growing, and `waiting` records are in its ring only.
-pub(super) fn with_the_dead(waiting: u32, look: impl FnOnce(&Path, &Path)) {
-    let place = process::Place::new(crate::view::ViewConfig::default(), world::BEGIN_NS);
+/// next is growing, and `waiting` records are in its ring only. With `sampling`, the ten before those are repeats.
+pub(super) fn with_the_dead(waiting: u32, sampling: bool, look: impl FnOnce(&Path, &Path)) {
+    let mut place = process::Place::new(crate::view::ViewConfig::default(), world::BEGIN_NS);
+    place.sampling = sampling;
     let mut dead = process::Alive::start(&place, 1, false);
     dead.begin_thread(0);
     for n in 0..100 {
-        dead.log(0, n, 800, None);
+        dead.log(0, n, 800, (sampling && n >= 60).then_some(n / 90));
         if n % 30 == 29 {
             dead.write();
         }
