@@ -55,6 +55,8 @@ pub(crate) struct Archive<D: Disk> {
     dirty: bool,
     /// Files got their names since the folder was synced.
     named: bool,
+    /// Others finished segments before, and may have died before they were synced.
+    inherited: bool,
     /// Records of the segment that were taken whole.
     records: u64,
     /// Segments whose memory was lost, and how many of their records, if that is known.
@@ -78,6 +80,7 @@ impl<D: Disk> Archive<D> {
             unsynced: Vec::new(),
             dirty: false,
             named: false,
+            inherited: number > 1,
             records: 0,
             lost: Vec::new(),
             checked_at: None,
@@ -292,8 +295,11 @@ impl<D: Disk> Archive<D> {
         (self.number, self.offset)
     }
 
-    /// Forces to disk what was written.
+    /// Forces to disk what was written, by those before as well.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
+        if self.inherited {
+            self.sync_inherited()?;
+        }
         while let Some(file) = self.unsynced.last() {
             self.folder.sync(file)?;
             self.unsynced.pop();
@@ -315,8 +321,13 @@ impl<D: Disk> Archive<D> {
         Ok(())
     }
 
-    /// The same for every segment of the journal: what wrote them before may not have come to it.
+    /// The same, also where nobody is known to have finished a segment before.
     pub(crate) fn sync_all(&mut self) -> io::Result<()> {
+        self.inherited = true;
+        self.sync()
+    }
+
+    fn sync_inherited(&mut self) -> io::Result<()> {
         let mut names = Vec::new();
         self.folder.list(&mut |name| names.extend(name.ends_with(".seg").then(|| name.to_owned())))?;
         for name in names {
@@ -325,7 +336,7 @@ impl<D: Disk> Archive<D> {
                 opened => self.folder.sync(&opened?)?,
             }
         }
-        self.named = true;
-        self.sync()
+        (self.named, self.inherited) = (true, false);
+        Ok(())
     }
 }
