@@ -33,7 +33,7 @@ const LOCK: &str = "lock";
 const RENDERED: &str = "rendered";
 /// A dead process whose shared memory is nowhere to be seen is over when nothing of its journal changed for so long:
 /// 1 h. Who sees that memory, in another container, recovers it much sooner; after a reboot there is none.
-const OUT_OF_SIGHT_NS_MAX: i64 = 3_600_000_000_000;
+pub(crate) const OUT_OF_SIGHT_NS_MAX: i64 = 3_600_000_000_000;
 
 /// The lock of a journal's folder, held by its process.
 #[derive(Debug)]

@@ -123,7 +123,19 @@ mod tests {
     /// checkpoint, and the power failed.
     #[test]
     fn a_cut_is_synced_by_whoever_finds_it_made() {
+        assert!(simulate(5_073_544).power_losses > 2);
+    }
+
+    /// A collector was killed with finished segments that it had not synced, the next one went on, and the power failed.
+    #[test]
+    fn what_a_killed_collector_finished_is_synced_by_the_next() {
         assert!(simulate(31_426).power_losses > 0);
+    }
+
+    /// Another process had the views on disk before the archive was.
+    #[test]
+    fn what_is_told_to_be_on_disk_is_in_the_journal() {
+        assert!(simulate(20_086).power_losses > 0);
     }
 
     /// A loss of power left zeros in the midst of a journal's last segment.

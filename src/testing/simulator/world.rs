@@ -9,6 +9,7 @@ use crate::config::Sync;
 use crate::disk::Fault;
 use crate::format::pattern::Pattern;
 use crate::shm::directory::{JOURNAL, POINTER};
+use crate::shm::journal::OUT_OF_SIGHT_NS_MAX;
 use crate::view::file::CHECK_NS;
 use crate::view::names::Part;
 use crate::view::rotation::Settings;
@@ -567,6 +568,11 @@ impl World<'_> {
         // Whatever the dead left is brought to the files by the next process.
         self.start();
         self.log();
+        if self.power_lost {
+            // Whose live memory is nowhere to be seen is not over before: it may be in another container. Until then nobody looks
+            // behind a hole in its last segment.
+            self.advance(OUT_OF_SIGHT_NS_MAX as u64 + 1_000 * MS);
+        }
         for round in 0..5 {
             self.advance(round * 250 * MS);
             self.let_do(0, |process| {
