@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// Targets of calls through a [`Logger`] that name none.
 const DEFAULT_COMPONENT: &str = "main";
+/// What is waited for, in words.
+const SYNC: &str = "sync";
 /// How often a waiting thread looks.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -57,9 +59,9 @@ impl Logger {
     pub fn sync(&self, time: Duration) -> Result<(), Error> {
         let begin = Instant::now();
         let goal = goal(self.core());
-        self.reach(goal, time, "sync", |core| core.control.worker.rendered.load(Ordering::Acquire))?;
+        self.reach(goal, time, SYNC, |core| core.control.worker.rendered.load(Ordering::Acquire))?;
         let left = time.saturating_sub(begin.elapsed());
-        self.reach(goal, left, "sync", |core| {
+        self.reach(goal, left, SYNC, |core| {
             if core.control.worker.on_disk() < goal {
                 core.control.request.sync.fetch_add(1, Ordering::Release);
                 core.bell.wish(|wishes| wishes.sync = true);
@@ -97,11 +99,12 @@ impl Logger {
     fn behind(&self, what: &str, time: Duration) -> Error {
         let core = self.core();
         let health = Health::of(core);
-        let text = format!(
-            "{what} was not done within {time:?}: {} records are not in the views yet{}",
-            health.written.saturating_sub(health.rendered_records),
-            health.trouble.map_or(String::new(), |trouble| format!(" ({trouble})")),
-        );
+        let missing = match health.written.saturating_sub(health.rendered_records) {
+            0 if what == SYNC => "all records are in the views, and not all of that is on disk yet".to_owned(),
+            records => format!("{records} records are not in the views yet"),
+        };
+        let trouble = health.trouble.map_or(String::new(), |trouble| format!(" ({trouble})"));
+        let text = format!("{what} was not done within {time:?}: {missing}{trouble}");
         let advice = match core.config.worker {
             Worker::Thread => "nothing is lost by that; wait longer, or look at the disk",
             Worker::External => {

@@ -21,6 +21,8 @@ pub mod wanted;
 #[cfg(test)]
 mod packed_tests;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod source_tests;
 #[cfg(any(test, fuzzing, feature = "testing"))]
 pub(crate) mod testing;
