@@ -40,7 +40,7 @@ use crate::shm::words::Words;
 use crate::sys::file::{open_existing, open_regular};
 use crate::sys::map::page_bytes;
 use crate::worker::archive::Archive;
-use crate::writer::heir::Inheritance;
+use crate::writer::heir::{Inheritance, TICKS_MAX};
 use crate::writer::journal::Origin;
 use crate::writer::step::{Ground, Pace, Stamp, Writer};
 use std::collections::BTreeSet;
@@ -330,7 +330,8 @@ impl Estate {
         let mut records = 0;
         let mut before = archive.position();
         // Later than every tick of the dead.
-        let now = ticks::now().max(newest.inheritance.newest).max(control.writer.heartbeat.load(Ordering::Relaxed));
+        let heartbeat = control.writer.heartbeat.load(Ordering::Relaxed).min(TICKS_MAX);
+        let now = ticks::now().max(newest.inheritance.newest).max(heartbeat);
         loop {
             let done = writer.step(ground, now, || (0, 0));
             records += done.records;

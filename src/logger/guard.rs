@@ -18,8 +18,6 @@ use std::time::{Duration, Instant};
 
 /// Targets of calls through a [`Logger`] that name none.
 const DEFAULT_COMPONENT: &str = "main";
-/// What is waited for, in words.
-const SYNC: &str = "sync";
 /// How often a waiting thread looks.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -59,9 +57,9 @@ impl Logger {
     pub fn sync(&self, time: Duration) -> Result<(), Error> {
         let begin = Instant::now();
         let goal = goal(self.core());
-        self.reach(goal, time, SYNC, |core| core.control.worker.rendered.load(Ordering::Acquire))?;
+        self.reach(goal, time, "sync", |core| core.control.worker.rendered.load(Ordering::Acquire))?;
         let left = time.saturating_sub(begin.elapsed());
-        self.reach(goal, left, SYNC, |core| {
+        self.reach(goal, left, "sync", |core| {
             if core.control.worker.on_disk() < goal {
                 core.control.request.sync.fetch_add(1, Ordering::Release);
                 core.bell.wish(|wishes| wishes.sync = true);
@@ -89,19 +87,20 @@ impl Logger {
             }
             let left = left(until);
             if left.is_zero() {
-                return Err(self.behind(what, time));
+                return Err(self.behind(what, time, goal));
             }
             core.bell.wish(|_| {});
             core.bell.wait(LOOK.min(left));
         }
     }
 
-    fn behind(&self, what: &str, time: Duration) -> Error {
+    fn behind(&self, what: &str, time: Duration, goal: u64) -> Error {
         let core = self.core();
         let health = Health::of(core);
-        let missing = match health.written.saturating_sub(health.rendered_records) {
-            0 if what == SYNC => "all records are in the views, and not all of that is on disk yet".to_owned(),
-            records => format!("{records} records are not in the views yet"),
+        let missing = if core.control.worker.rendered.load(Ordering::Acquire) >= goal {
+            "all records are in the views, and not all of that is on disk yet".to_owned()
+        } else {
+            format!("{} records are not in the views yet", health.written.saturating_sub(health.rendered_records))
         };
         let trouble = health.trouble.map_or(String::new(), |trouble| format!(" ({trouble})"));
         let text = format!("{what} was not done within {time:?}: {missing}{trouble}");
@@ -247,7 +246,7 @@ impl Guard {
             core.leave();
         }
         // Else a thread may still be at work there: the lock falls with the process, and recovery comes then.
-        Err(self.logger.behind("close", time))
+        Err(self.logger.behind("close", time, u64::MAX))
     }
 
     /// The end of a logger without a worker of its own: the collector gets until `until` to take everything, and then the
@@ -265,7 +264,7 @@ impl Guard {
             std::thread::sleep(LOOK.min(left));
         };
         core.control.identity.state.store(state::CLOSED, Ordering::Release);
-        let behind = (!reached).then(|| self.logger.behind("close", time));
+        let behind = (!reached).then(|| self.logger.behind("close", time, u64::MAX));
         core.memory.unlock();
         behind.map_or(Ok(()), Err)
     }

@@ -394,7 +394,11 @@ impl Consumer {
             None => self.tail,
             Some(memory) => {
                 let words = &header.remembered;
-                let turn = words.turn.load(Ordering::Relaxed) + 1;
+                // 0 says that nothing is remembered.
+                let turn = match words.turn.load(Ordering::Relaxed).wrapping_add(1) {
+                    0 => 2,
+                    turn => turn,
+                };
                 let [even, odd] = &words.states;
                 let [at, forgotten] = if turn.is_multiple_of(2) { even } else { odd };
                 store(at, memory.at);

@@ -27,10 +27,10 @@ pub(crate) fn waiting_records(file: &File) -> io::Result<u64> {
         // A frame may go round the end, its first word and its site too: they are aligned words.
         let mut frame = [0; FRAME_HEADER_BYTES];
         for (index, part) in frame.chunks_exact_mut(UNIT_BYTES).enumerate() {
-            file.read_exact_at(part, data_at + ((at + (index * UNIT_BYTES) as u64) & (capacity - 1)))?;
+            file.read_exact_at(part, data_at + (at.wrapping_add((index * UNIT_BYTES) as u64) & (capacity - 1)))?;
         }
         let bytes = usize::from(u16_at(&frame, 0)) * UNIT_BYTES;
-        if !(FRAME_HEADER_BYTES..=FRAME_BYTES_MAX).contains(&bytes) || at + bytes as u64 > head {
+        if !(FRAME_HEADER_BYTES..=FRAME_BYTES_MAX).contains(&bytes) || bytes as u64 > head - at {
             break;
         }
         records += u64::from(u32_at(&frame, 16) != SITE_THREAD);

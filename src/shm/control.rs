@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 /// First word of a control page.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"TACHOCTL");
 /// Version of this layout.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Bytes of the file.
 pub const CONTROL_BYTES: usize = 16 * 1024;
 /// The most live segments that a process can have.

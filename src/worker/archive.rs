@@ -10,6 +10,7 @@ use crate::segment::layout::{HEADER_BYTES, Header, WRITER_RING};
 use crate::segment::live::LiveSegments;
 use crate::segment::scan::{Item, Scanner, Tail};
 use crate::shm::control::Control;
+use crate::sys::file::may_pass;
 use std::io;
 use std::time::Duration;
 
@@ -57,6 +58,8 @@ pub(crate) struct Archive<D: Disk> {
     named: bool,
     /// Others finished segments before, and may have died before they were synced.
     inherited: bool,
+    /// All that the last step found published is in files.
+    whole: bool,
     /// Records of the segment that were taken whole.
     records: u64,
     /// Segments whose memory was lost, and how many of their records, if that is known.
@@ -81,6 +84,7 @@ impl<D: Disk> Archive<D> {
             dirty: false,
             named: false,
             inherited: number > 1,
+            whole: false,
             records: 0,
             lost: Vec::new(),
             checked_at: None,
@@ -105,6 +109,7 @@ impl<D: Disk> Archive<D> {
         let moved = self.folder.revalidate()?;
         if moved {
             (self.file, self.offset, self.dirty, self.moved) = (None, 0, false, true);
+            self.whole = false;
             self.unsynced.clear();
         }
         Ok(moved)
@@ -168,12 +173,13 @@ impl<D: Disk> Archive<D> {
     fn take(&mut self, control: &Control, segments: &LiveSegments, ends: Ends, bytes_max: u64) -> io::Result<Taken> {
         let mut finished = Vec::new();
         let mut taken = 0;
+        self.whole = false;
         self.check_file()?;
         while let Some((index, slot)) = segments.slot_of(self.number) {
             // Loaded first, so that when it is set, all is published.
             let end = slot.end();
             let to_copy = end == 0 || self.offset < end;
-            let few_wait = 2 * segments.newest().saturating_sub(self.number) < segments.count() as u64;
+            let few_wait = segments.newest().saturating_sub(self.number).saturating_mul(2) < segments.count() as u64;
             if to_copy && taken >= bytes_max && (few_wait || ends == Ends::Leave) {
                 return Ok(Taken { finished, whole: false });
             }
@@ -251,7 +257,15 @@ impl<D: Disk> Archive<D> {
                 self.dirty = false;
             }
         }
+        // Of memory that was lost, what is left is taken when the writer has given it up.
+        let is_lost = |number| segments.slot_of(number).is_some_and(|(index, _)| segments.is_lost(index));
+        self.whole = !is_lost(self.number);
         Ok(Taken { finished, whole: true })
+    }
+
+    /// Whether all that the last step found published is in files.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// How many records of a sealed segment whose memory was lost stand neither in the archive nor in the memory.
@@ -309,7 +323,7 @@ impl<D: Disk> Archive<D> {
         {
             if let Err(error) = self.folder.sync(file) {
                 // The system may have given these pages up and call the next sync good: they are written again.
-                (self.file, self.offset) = (None, 0);
+                (self.file, self.offset, self.whole) = (None, 0, false);
                 return Err(error);
             }
             self.dirty = false;
@@ -332,8 +346,10 @@ impl<D: Disk> Archive<D> {
         self.folder.list(&mut |name| names.extend(name.ends_with(".seg").then(|| name.to_owned())))?;
         for name in names {
             match self.folder.open_read(&name) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                opened => self.folder.sync(&opened?)?,
+                Err(error) if may_pass(&error) => return Err(error),
+                // What cannot be opened is not ours, or gone.
+                Err(_) => {}
+                Ok(file) => self.folder.sync(&file)?,
             }
         }
         (self.named, self.inherited) = (true, false);

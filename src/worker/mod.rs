@@ -637,7 +637,7 @@ impl<D: Disk<File: 'static> + 'static> Worker<D> {
             return false;
         }
         self.check_up(true);
-        let archives = self.tended.iter_mut().try_for_each(|tended| tended.archive.sync());
+        let archives = self.tended.iter_mut().try_for_each(Tended::sync);
         if let Err(error) = archives.and_then(|()| self.views.retire()) {
             self.full = is_full(&error);
             self.views.note(format!("syncing at the end: {error}"));

@@ -121,8 +121,11 @@ impl<D: Disk> Tended<D> {
     /// Forces to disk what was archived, and says so.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         self.archive.sync()?;
-        // SYNC POINT with the loads in `sync`: the records are in their files.
-        self.process.control().worker.archive_synced.fetch_max(self.watermark, Ordering::Release);
+        // What the archive took may have been taken from it since.
+        if self.archive.is_whole() {
+            // SYNC POINT with the loads in `sync`: the records are in their files.
+            self.process.control().worker.archive_synced.fetch_max(self.watermark, Ordering::Release);
+        }
         Ok(())
     }
 

@@ -211,7 +211,8 @@ impl Writer {
             return;
         }
         let all = self.lanes.iter().map(|lane| lane.consumer.memories());
-        let (count, forgotten) = all.fold((0, 0), |(count, sum), (more, gone)| (count + more, sum + gone));
+        let (count, forgotten) =
+            all.fold((0, 0), |(count, sum), (more, gone)| (count + more, gone.saturating_add(sum)));
         ground.control.writer.remembered.store(count, Ordering::Relaxed);
         ground.control.writer.forgotten.store(forgotten, Ordering::Relaxed);
     }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// No clock has counted so far; what says so was overwritten.
-const TICKS_MAX: u64 = u64::MAX >> 1;
+pub(crate) const TICKS_MAX: u64 = u64::MAX >> 1;
 
 /// What the newest segment of a dead writer tells its successor.
 #[derive(Debug, Default)]

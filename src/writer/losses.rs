@@ -149,8 +149,8 @@ impl Writer {
     fn loss_ticks(&self, clear_at: u64) -> u64 {
         match self.pace.stamp {
             Stamp::Manual => self.newest,
-            _ if self.heir => self.newest.max(self.live + 1).max(self.anchors.current().ticks),
-            _ => clear_at.max(self.live + 1),
+            _ if self.heir => self.newest.max(self.live.saturating_add(1)).max(self.anchors.current().ticks),
+            _ => clear_at.max(self.live.saturating_add(1)),
         }
     }
 

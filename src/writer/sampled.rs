@@ -194,7 +194,7 @@ impl Writer {
         let payload = sampling.sampler.payload().len();
         let ticks = match self.pace.stamp {
             Stamp::Manual => summary.last.max(self.newest),
-            Stamp::Counter | Stamp::Coarse => summary.last.min(horizon).max(self.live + 1),
+            Stamp::Counter | Stamp::Coarse => summary.last.min(horizon).max(self.live.saturating_add(1)),
         };
         // Twice, because after a rotation everything has to be defined again.
         for _ in 0..2 {

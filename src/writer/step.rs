@@ -273,7 +273,7 @@ impl Writer {
     /// Puts what the worker has to say into the journal; without room it waits.
     #[cold]
     fn take_statement(&mut self, ground: Ground<'_>, now: u64, level: Level, text: &str) {
-        if self.note_at(level, ground, now.max(self.live + 1), text) {
+        if self.note_at(level, ground, now.max(self.live.saturating_add(1)), text) {
             ground.control.statement.taken();
         }
     }
