@@ -94,7 +94,7 @@ pub(crate) struct Writer {
     pub(super) flight: Option<flight::Rules>,
     /// Scratch for [`drain_in_order`](Self::drain_in_order).
     pub(super) order: BinaryHeap<Reverse<(u64, usize)>>,
-    /// Where records are copied to out of a ring; see [`Batch::staged`].
+    /// Where records are copied to out of a ring; see [`Batch::staged`](crate::ring::consumer::Batch::staged).
     pub(super) stage: Vec<u8>,
     /// The last step's time.
     before: u64,
