@@ -113,8 +113,8 @@ fn files(dir: &Path) -> BTreeMap<PathBuf, (u64, u64)> {
 /// What is promised of a log directory.
 struct Promise {
     cap: u64,
-    /// Bytes that may be logged before they must be in the views: only what the archive's limit spares waits for them, and
-    /// at real sizes the text of gigabytes is logged faster than it is rendered. What goes then is counted, but it is gone.
+    /// Bytes that may be logged before they must be in the views, half of an archive's limit: only what that spares waits for
+    /// them, and a busy machine archives faster than it renders. What goes then is counted, but it is gone.
     ahead: u64,
     /// The least bytes of a line.
     line: u64,
@@ -222,11 +222,6 @@ fn newest(dir: &Path, view: &str, numbers: impl Iterator<Item = u64>) {
     }
 }
 
-/// Half of an archive's limit at real sizes. The small ones have a cap below twice that of their archive.
-fn ahead(bytes: u64) -> u64 {
-    if scale() == 1 { bytes } else { u64::MAX }
-}
-
 /// What fills a line up to 100 bytes and more.
 const FILLING: &str = "..................................................";
 /// Bytes of the bot's and of the platform's lines at real sizes, at least.
@@ -269,7 +264,7 @@ fn a_trading_bot_has_the_files_and_sizes_that_its_preset_promises() {
     assert_eq!(cap, 500_000_000 / by);
     let sizes = [("kraken_trading_bot", 10), ("errors", 5), ("trading_activity", 20), ("performance", 10)];
     let views = sizes.iter().map(|(view, mb)| ((*view).to_owned(), mb * 1_000_000 / by, 5)).collect();
-    let promise = Promise { cap, ahead: ahead(50_000_000), line: line_bytes(BOT_LINE), views };
+    let promise = Promise { cap, ahead: 50_000_000 / by, line: line_bytes(BOT_LINE), views };
     let tacho = tachograph::start(config).unwrap();
     let fill = |n| filling(n, BOT_LINE, 1);
     let logged = load(&tacho, &dir, &promise, |n| match n % 8 {
@@ -299,7 +294,7 @@ fn a_trading_platform_has_a_file_per_service_below_one_cap() {
     let cap = config.disk_bytes_max().unwrap();
     let names: Vec<&str> = services.iter().copied().chain(["other"]).collect();
     let views = names.iter().map(|view| ((*view).to_owned(), 50_000_000 / by, 10)).collect();
-    let promise = Promise { cap, ahead: ahead(500_000_000), line: line_bytes(PLATFORM_LINE), views };
+    let promise = Promise { cap, ahead: 500_000_000 / cap_by, line: line_bytes(PLATFORM_LINE), views };
     let tacho = start_isolated(config).unwrap();
     let fill = |n| filling(n, PLATFORM_LINE, 8);
     let one_of = |n| (n % names.len() as u64) as usize;
