@@ -95,13 +95,7 @@ impl Lane {
             consumer: Consumer::attach(ring.header()),
             clear_at: now,
             thread: Vec::with_capacity(64),
-            thread_seq: 0,
-            thread_in: 0,
-            dropped: [0; CAUSES],
-            lost: 0,
-            forgotten_told: 0,
-            announced: 0,
-            still: (0, 0),
+            ..Self::empty()
         }
     }
 }
